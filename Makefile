@@ -1,0 +1,80 @@
+# Every command a person or CI needs. "make" alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Nothing here phones home.
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export GX_ANALYTICS_ENABLED := false
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- use it ----
+
+.PHONY: demo demo-real up down
+demo: $(INSTALLED) ## a year of real loyalty data, landed, built, gated and published through Airflow
+	@$(BIN)/memberhouse demo
+
+demo-real: demo ## the same: for now the demo is the real data
+
+up: $(INSTALLED) ## start the embedded Postgres and Airflow
+	@$(BIN)/memberhouse up --airflow
+
+down: $(INSTALLED) ## stop what `make up` and `make demo` started
+	@$(BIN)/memberhouse down
+
+# ---- change it ----
+
+.PHONY: check lint test test-full fmt
+check: lint ## lint, types and every test that needs no services: under a minute
+	@$(BIN)/pytest -m "not services and not full"
+
+test: lint ## everything a change must pass, under 20 minutes on two cores; skips are listed with reasons
+	@$(BIN)/pytest -ra -m "not full"
+
+test-full: lint ## everything, the long campaigns too
+	@$(BIN)/pytest -ra
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+
+fmt: $(INSTALLED) ## put Python in the house style
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+# ---- look after it ----
+
+.PHONY: lock clean
+lock: $(INSTALLED) ## resolve pyproject.toml anew into requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## stop everything and remove what the commands above made, the environment too
+	@if [ -x $(BIN)/memberhouse ]; then $(BIN)/memberhouse down; fi
+	@rm -rf $(VENV) .memberhouse .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The environment, made again only when the lock or the project file changes. uv itself comes from the
+# lock too, by hash. Where uv can't reach the index that pip is configured for, pip installs the same files.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Memberhouse needs Python 3.11 or newer; say which one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing the locked packages into $(VENV) (some minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/ {own = 1; print; next} /^[^ ]/ {own = 0} own' requirements.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock || { \
+		echo "uv could not install the lock; pip takes over."; \
+		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps \
+			--progress-bar off -r requirements.lock; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

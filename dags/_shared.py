@@ -1,0 +1,92 @@
+"""What the DAG files share: the assets between them, the daily schedule, and how a failure is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pendulum
+from airflow.sdk import Asset, CronDataIntervalTimetable, ExceptionRetryPolicy, RetryAction, RetryRule
+
+from memberhouse.errors import MemberhouseError
+
+RAW_POS = Asset("raw_pos")
+RAW_APP = Asset("raw_app")
+BI_CORE = Asset("bi_core")
+
+# A business date begins and ends by head office's clock (of the sample: the stores' own zone).
+HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE", "America/New_York")
+
+# The interval of business date D is [D 04:00, D+1 04:00): every till has delivered by then, and no change
+# of the clocks falls on that hour.
+DAILY = CronDataIntervalTimetable("0 4 * * *", timezone=HEAD_OFFICE_ZONE)
+START = pendulum.datetime(2017, 1, 1, tz=HEAD_OFFICE_ZONE)
+
+# A data set that has ended, such as the sample, has a last business date: no day after it is scheduled.
+_LAST = os.environ.get("MEMBERHOUSE_LAST_BUSINESS_DATE")
+END = pendulum.parse(_LAST, tz=HEAD_OFFICE_ZONE).end_of("day") if _LAST else None
+
+
+def tell_failure(context: Mapping[str, Any]) -> None:
+    """Raise one alert for a task that failed for good: ``on_failure_callback`` of every task.
+
+    The same root cause is told once: tasks that did not run because of it never get here, and what the gate
+    or another run has told already has the same words.
+    """
+    from memberhouse.alerts import raise_alert
+    from memberhouse.settings import Settings
+
+    task = context["task_instance"]
+    error = context.get("exception")
+    cause = error.__cause__ if isinstance(getattr(error, "__cause__", None), MemberhouseError) else error
+    where = f"{task.dag_id}.{task.task_id}"
+    raise_alert(
+        Settings.from_env(),
+        root_cause=str(error) if isinstance(cause, MemberhouseError) else f"{where}: {error!r}",
+        message=f"{where} failed: {getattr(cause, 'message', error)}",
+        next_action=getattr(cause, "next_action", "docs/runbook.md, “Unexpected error”"),
+        detail={"dag_id": task.dag_id, "task_id": task.task_id, "run_id": context["run_id"]},
+    )
+
+
+# For every task: who owns it, and more tries where the cause may pass (a lost connection, a restart). What
+# Memberhouse itself reports names its cause and what to do: another try would only tell it again.
+TASK_DEFAULTS: dict[str, Any] = {
+    "owner": "crm-data",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_policy": ExceptionRetryPolicy(rules=[RetryRule(MemberhouseError, action=RetryAction.FAIL)]),
+    "on_failure_callback": tell_failure,
+}
+
+
+def business_date(data_interval_start: datetime) -> date:
+    """The business date that a daily run is for."""
+    return data_interval_start.astimezone(ZoneInfo(HEAD_OFFICE_ZONE)).date()
+
+
+def latest_as_of(triggering_asset_events: Mapping[Any, Any]) -> date | None:
+    """The latest business date that the events which started this run speak of; None: started by hand."""
+    dates = [event.extra["as_of"] for events in triggering_asset_events.values() for event in events]
+    return date.fromisoformat(max(dates)) if dates else None
+
+
+def load_landed_until(day: date, sources: Collection[str]) -> str:
+    """Load every batch of ``sources`` that has landed for ``day`` or before and is not loaded yet.
+
+    A refused batch does not stop the others; each one raises an alert. Returns one sentence.
+    """
+    from memberhouse.alerts import raise_alert
+    from memberhouse.load import load_landed
+    from memberhouse.settings import Settings
+
+    settings = Settings.from_env()
+    root = os.environ.get("MEMBERHOUSE_LANDING", settings.home / "landing")
+    report = load_landed(settings, Path(root), until=day, sources=sources, progress=print)
+    for batch in report.refused:
+        raise_alert(settings, f"batch refused: {batch.batch}", str(batch.reason), str(batch.next_action))
+    return report.summary()

@@ -1,0 +1,75 @@
+"""Warehouse: build a release, judge it, publish it
+
+**Purpose.** Build the marts as of a business date as a candidate release (dbt), let the gate judge it
+(Great Expectations), and point readers at it if it passed.
+
+**Schedule.** When `ingest_pos` and `ingest_app` have both delivered since the last build: a build before
+that would publish half a day. By hand at any time, for the date given as `as_of`.
+
+**Inputs.** `raw`; the dbt project; the suites in `expectations/`.
+
+**Outputs.** A release: `history` and `marts`, a verdict in `release.verdict`, the pointer behind `bi`; the
+asset `bi_core` with `as_of`.
+
+**Triage.** `gate` failed: the release is held, readers keep the last good one, and the task's error is the
+reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.
+`build` failed: the error names the first model or test that failed. See docs/runbook.md.
+
+**Rerun safety.** Safe: a build begins by discarding what unpublished releases left, and publishing what is
+published already changes nothing. One run at a time; a database lock also keeps builds from the command
+line apart.
+"""
+
+from datetime import date
+
+from airflow.sdk import Param, dag, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, latest_as_of
+
+
+@dag(
+    schedule=[RAW_POS, RAW_APP],
+    catchup=False,
+    max_active_runs=1,
+    default_args=TASK_DEFAULTS,
+    params={"as_of": Param(None, type=["null", "string"], format="date", title="Business date to build for")},
+    doc_md=__doc__,
+    tags=["warehouse"],
+)
+def build_warehouse():
+    @task
+    def build(params=None, triggering_asset_events=None) -> dict[str, str | int]:
+        from memberhouse import warehouse
+        from memberhouse.settings import Settings
+
+        asked = params["as_of"]
+        as_of = date.fromisoformat(asked) if asked else latest_as_of(triggering_asset_events)
+        if as_of is None:
+            raise AirflowFailException("A run by hand needs the parameter as_of, a business date.")
+        release_id = warehouse.build(Settings.from_env(), as_of, progress=print)
+        return {"as_of": as_of.isoformat(), "release_id": release_id}
+
+    @task
+    def gate() -> str:
+        from memberhouse.gate import evaluate
+        from memberhouse.settings import Settings
+
+        verdicts = evaluate(Settings.from_env())
+        for verdict in verdicts:
+            if verdict.verdict != "passed":
+                raise AirflowFailException(f"release held: {verdict.reason}")
+        return "; ".join(f"{verdict.group_name}: {verdict.reason}" for verdict in verdicts)
+
+    @task(outlets=[BI_CORE])
+    def release(ti=None, outlet_events=None) -> None:
+        from memberhouse.release import publish
+        from memberhouse.settings import Settings
+
+        print(*publish(Settings.from_env()), sep="\n")
+        outlet_events[BI_CORE].extra = ti.xcom_pull(task_ids="build")
+
+    build() >> gate() >> release()
+
+
+build_warehouse()

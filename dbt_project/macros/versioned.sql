@@ -1,0 +1,187 @@
+{#
+The materialization `versioned`: a mart's rows with their validity by release.
+
+    history.<mart>            parent, partitioned by list on _to_release
+        <mart>__open          rows of the newest build (_to_release = 2147483647), unique by the model's key
+        <mart>__closed        rows that a later release replaced or removed
+    marts.<mart>              the open rows: what ref() reads in a build, its tests and the gate
+    bi.<mart>                 what readers see: the rows of the release that the pointer names
+
+A model is a plain SELECT with an enforced contract, and says:
+    unique_key          list of the columns that identify a row
+    consistency_group   marts that must tie, and are published together
+    scope               optional: {column, relation}. The build computes only rows whose `column` stands in that
+                        relation (a model); all other rows stay as they are. A full refresh takes no scope.
+
+One build of one model is one transaction under an advisory lock:
+    stage the SELECT -> discard what unpublished releases left -> full join with the open rows on the key
+    -> delete changed and vanished rows from open, keeping them in closed -> insert new and changed rows.
+An unchanged row is not written. Rows are compared column by column (`is distinct from`), not by a
+stored hash, which would close every row when a column comes or goes.
+#}
+{% materialization versioned, adapter='postgres' %}
+    {%- set key = config.require('unique_key') -%}
+    {%- set group_name = config.require('consistency_group') -%}
+    {%- set table = versioned__names(model.alias) -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- set building = run_query('select release_id, full_refresh from release.building') -%}
+    {% if building | length == 0 %}
+        {{ exceptions.raise_compiler_error(
+            'No release is being built, and only the newest one may be: start with "memberhouse build".') }}
+    {% endif %}
+    {% if not config.get('contract').enforced %}
+        {{ exceptions.raise_compiler_error('A versioned model needs an enforced contract: it is published.') }}
+    {% endif %}
+    {%- set scope = none if building[0][1] else config.get('scope') -%}
+
+    {% do run_query("select pg_advisory_xact_lock(hashtextextended('versioned " ~ model.alias ~ "', 0))") %}
+
+    {{ get_assert_columns_equivalent(sql) }}
+    {% do run_query('create temporary table ' ~ table.stage ~ ' ' ~ get_table_columns_and_constraints() ~ ' on commit drop') %}
+    {%- set columns = versioned__columns(table.stage) -%}
+    {%- set names = columns.keys() | map('string') | list -%}
+    {% call statement('stage') -%}
+        insert into {{ table.stage }} ({{ names | join(', ') }})
+        {{ get_select_subquery(sql) }}
+    {%- endcall %}
+    {% do run_query('analyze ' ~ table.stage) %}
+    {% do versioned__refuse_bad_keys(table.stage, key) %}
+
+    {% do versioned__ensure_tables(table, columns, key, group_name) %}
+    {% call statement('main') -%}
+        {{ versioned__apply(table, names, key, building[0][0], scope) }}
+    {%- endcall %}
+    {% do run_query('analyze ' ~ table.open) %}
+
+    {%- set select_names = 'select ' ~ names | join(', ') -%}
+    {% do ensure_view('marts', select_names ~ ' from ' ~ table.open) %}
+    {% do ensure_view('bi', select_names ~ ' from ' ~ table.parent ~ ' where ' ~ released_rows(group_name)) %}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [this.incorporate(type='view')]}) }}
+{% endmaterialization %}
+
+
+{#
+The predicate of every bi view: rows that the session's release holds.
+In the plain words "_from_release <= r and _to_release > r" the planner takes a third of the rows for each
+condition, because r is known only when the statement starts, and plans joins of a ninth of the table. This shape
+means the same rows (nearly all open rows qualify, nearly no closed ones) and is estimated that way.
+The release is a scalar sub-select, so it is looked up once a statement and not once a row.
+#}
+{% macro released_rows(group_name) -%}
+    {%- set visible = "(select release.visible('" ~ group_name ~ "'))" -%}
+    (_to_release = 2147483647 or _to_release > {{ visible }})
+    and (_from_release > {{ visible }} and _to_release > {{ visible }}) is not true
+{%- endmacro %}
+
+
+{% macro versioned__names(name) %}
+    {% do return({
+        'name': name,
+        'parent': 'history.' ~ adapter.quote(name),
+        'open': 'history.' ~ adapter.quote(name ~ '__open'),
+        'closed': 'history.' ~ adapter.quote(name ~ '__closed'),
+        'stage': adapter.quote('stage_' ~ name),
+    }) %}
+{% endmacro %}
+
+
+{# name -> type of a table's columns, in their order; empty when there is no such table #}
+{% macro versioned__columns(table) %}
+    {%- set columns = {} -%}
+    {%- for row in run_query(
+        "select quote_ident(attname), format_type(atttypid, atttypmod) from pg_attribute where attrelid = to_regclass('"
+        ~ table ~ "') and attnum > 0 and not attisdropped order by attnum") -%}
+        {%- do columns.update({row[0]: row[1]}) -%}
+    {%- endfor -%}
+    {% do return(columns) %}
+{% endmacro %}
+
+
+{% macro versioned__refuse_bad_keys(stage, key) %}
+    {%- set bad = run_query(
+        'select ' ~ key | join(', ') ~ ', count(*) from ' ~ stage ~ ' group by ' ~ key | join(', ')
+        ~ ' having count(*) > 1 or num_nulls(' ~ key | join(', ') ~ ') > 0 limit 1') -%}
+    {% if bad | length > 0 %}
+        {{ exceptions.raise_compiler_error(
+            'The key (' ~ key | join(', ') ~ ') is null or stands on several rows; the first such key and its rows: '
+            ~ bad[0].values() | map('string') | join(', ')) }}
+    {% endif %}
+{% endmacro %}
+
+
+{# A new column is added (null in older rows); a dropped one stays in history and leaves the views; a retyped one is refused. #}
+{% macro versioned__ensure_tables(table, columns, key, group_name) %}
+    {%- set stored = versioned__columns(table.parent) -%}
+    {% if not stored %}
+        {% do run_query('create table ' ~ table.parent ~ ' ('
+            ~ columns.items() | map('join', ' ') | join(', ')
+            ~ ', _from_release integer not null, _to_release integer not null) partition by list (_to_release);'
+            ~ 'create table ' ~ table.open ~ ' partition of ' ~ table.parent ~ ' for values in (2147483647)'
+            ~ ' with (autovacuum_vacuum_scale_factor = 0.02);'
+            ~ 'create table ' ~ table.closed ~ ' partition of ' ~ table.parent ~ ' default;'
+            ~ 'create unique index on ' ~ table.open ~ ' (' ~ key | join(', ') ~ ');'
+            ~ 'create index on ' ~ table.closed ~ ' (_to_release);'
+            ~ "insert into release.versioned_table (table_name, group_name) values ('" ~ table.name ~ "', '" ~ group_name ~ "')")
+        %}
+    {% else %}
+        {% for column, type in columns.items() %}
+            {% if column not in stored %}
+                {% do run_query('alter table ' ~ table.parent ~ ' add column ' ~ column ~ ' ' ~ type) %}
+            {% elif stored[column] != type %}
+                {{ exceptions.raise_compiler_error(
+                    'Column ' ~ column ~ ' is ' ~ stored[column] ~ ' in what was published and ' ~ type
+                    ~ ' now. A published column keeps its type: give the new one another name.') }}
+            {% endif %}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro versioned__apply(table, names, key, release_id, scope) %}
+    {%- set same_key -%}
+        {%- for column in key -%}one.{{ column }} = other.{{ column }}{{ ' and ' if not loop.last }}{%- endfor -%}
+    {%- endset -%}
+    {%- set difference = adapter.quote('difference_' ~ table.name) -%}
+    {%- set columns = names | join(', ') -%}
+
+    select release.discard_unpublished('{{ table.open }}', '{{ table.closed }}', '{{ config.get("consistency_group") }}');
+
+    create temporary table {{ difference }} on commit drop as
+    select
+        {% for column in key %}coalesce(one.{{ column }}, other.{{ column }}) as {{ column }},
+        {% endfor %}one.{{ key[0] }} is not null as is_staged,
+        other.{{ key[0] }} is not null as is_stored
+    from {{ table.stage }} as one
+    full join (
+        select * from {{ table.open }}
+        {%- if scope %}
+        where {{ scope.column }} in (select touched.{{ scope.column }} from {{ ref(scope.relation) }} as touched)
+        {%- endif %}
+    ) as other on {{ same_key }}
+    where
+        one.{{ key[0] }} is null
+        or other.{{ key[0] }} is null
+        or (one.{{ names | join(', one.') }}) is distinct from (other.{{ names | join(', other.') }});
+    analyze {{ difference }};
+
+    with closing as (
+        delete from {{ table.open }} as one
+        using {{ difference }} as other
+        where other.is_stored and {{ same_key }}
+        returning one.{{ names | join(', one.') }}, one._from_release
+    )
+    insert into {{ table.closed }} ({{ columns }}, _from_release, _to_release)
+    select {{ columns }}, _from_release, {{ release_id }} from closing;
+
+    insert into {{ table.open }} ({{ columns }}, _from_release, _to_release)
+    select one.{{ names | join(', one.') }}, {{ release_id }}, 2147483647
+    from {{ table.stage }} as one
+    inner join {{ difference }} as other on {{ same_key }};
+{% endmacro %}

@@ -1,0 +1,45 @@
+-- Grain: one row per business date touched by this build: the chain's sales and receipts against the middle of the
+-- same weekday in up to eight earlier weeks.
+with touched as (
+    select * from {{ ref('int_release__touched_dates') }}
+),
+
+days as (
+    select
+        business_date,
+        count(*) as receipts,
+        sum(net_sales_amount) as net_sales_amount
+    from {{ ref('fct_receipt') }}
+    group by business_date
+),
+
+final as (
+    select
+        days.business_date,
+        days.receipts,
+        days.net_sales_amount,
+        count(before.*) as earlier_days,
+        case
+            when count(before.*) >= 4
+                then (
+                    days.net_sales_amount
+                    / nullif(percentile_cont(0.5) within group (order by before.net_sales_amount), 0)::numeric
+                )::numeric(14, 4)
+        end as sales_ratio,
+        case
+            when count(before.*) >= 4
+                then (
+                    days.receipts / nullif(percentile_cont(0.5) within group (order by before.receipts), 0)::numeric
+                )::numeric(14, 4)
+        end as receipts_ratio
+    from days
+    inner join touched on days.business_date = touched.business_date
+    left join days as before
+        on
+            days.business_date > before.business_date
+            and days.business_date - before.business_date <= 56
+            and (days.business_date - before.business_date) % 7 = 0
+    group by days.business_date, days.receipts, days.net_sales_amount
+)
+
+select * from final

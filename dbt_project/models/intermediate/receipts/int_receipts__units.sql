@@ -1,0 +1,16 @@
+-- Grain: one row per receipt on a touched date: its merchandise units and money, from its lines.
+with lines as (
+    select * from {{ ref('int_receipts__lines') }}
+),
+
+final as (
+    select
+        receipt_id,
+        count(*)::integer as lines,
+        coalesce(sum(quantity) filter (where is_merchandise), 0)::numeric(14, 3) as units,
+        coalesce(sum(net_amount) filter (where is_merchandise), 0)::numeric(14, 2) as net_sales_amount
+    from lines
+    group by receipt_id
+)
+
+select * from final

@@ -1,0 +1,95 @@
+-- Grain: one row per business date whose receipts may differ from the newest published release: the scope of the
+-- receipt facts. A full refresh, a changed project or changed stores touch every date.
+with building as (
+    select * from {{ source('release', 'building') }}
+),
+
+published as (
+    -- the release-versioned tables hold exactly the rows of the highest release that was ever published
+    select release.*
+    from {{ source('release', 'release') }} as release
+    where release.release_id = (select max(release_id) from {{ source('release', 'publication') }})
+),
+
+changed_batches as (
+    select batch.*
+    from {{ source('ops', 'batch') }} as batch
+    where
+        batch.state in ('loaded', 'superseded')
+        and batch.change_no > coalesce((select batch_change_no from published), 0)
+),
+
+touches_everything as (
+    select
+        building.full_refresh
+        or not exists (select 1 from published)
+        or building.project_sha256 is distinct from (select project_sha256 from published)
+        or exists (
+            select 1 from changed_batches
+            where source = 'reference' and feed = 'stores'
+        ) as answer
+    from building
+),
+
+receipt_dates as (
+    select distinct business_date from {{ source('raw', 'pos__receipts') }}
+    union
+    select distinct business_date from {{ source('raw', 'pos__receipt_lines') }}
+),
+
+-- both what was loaded since and what the step in the as-of date shows or hides
+changed_dates as (
+    select receipts.business_date
+    from {{ source('raw', 'pos__receipts') }} as receipts
+    inner join changed_batches on receipts._batch_id = changed_batches.batch_id
+    union
+    select lines.business_date
+    from {{ source('raw', 'pos__receipt_lines') }} as lines
+    inner join changed_batches on lines._batch_id = changed_batches.batch_id
+    union
+    select receipt_dates.business_date
+    from receipt_dates
+    cross join building
+    cross join published
+    where
+        receipt_dates.business_date > least(building.as_of_date, published.as_of_date)
+        and receipt_dates.business_date <= greatest(building.as_of_date, published.as_of_date)
+),
+
+-- a return or a void changes the receipt it refers to
+referred_dates as (
+    select receipts.original_business_date as business_date
+    from {{ source('raw', 'pos__receipts') }} as receipts
+    inner join changed_dates on receipts.business_date = changed_dates.business_date
+    where receipts.original_business_date is not null
+),
+
+-- a card that was enrolled, closed or flagged gives and takes its receipts
+card_batches as (
+    select cards.card_no
+    from {{ source('raw', 'pos__enrolments') }} as cards
+    inner join changed_batches on cards._batch_id = changed_batches.batch_id
+    union
+    select cards.card_no
+    from {{ source('raw', 'pos__member_status') }} as cards
+    inner join changed_batches on cards._batch_id = changed_batches.batch_id
+),
+
+card_dates as (
+    select distinct receipts.business_date
+    from {{ source('raw', 'pos__receipts') }} as receipts
+    inner join card_batches on receipts.member_card_no = card_batches.card_no
+),
+
+final as (
+    select business_date from changed_dates
+    union
+    select business_date from referred_dates
+    union
+    select business_date from card_dates
+    union
+    select business_date from receipt_dates
+    where (select answer from touches_everything)
+)
+
+select * from final

@@ -1,0 +1,82 @@
+-- Grain: one row per receipt (sale, return, exchange) that was not voided and is no training.
+{{ config(
+    unique_key=['receipt_id'],
+    scope={'column': 'business_date', 'relation': 'int_release__touched_dates'},
+) }}
+
+with receipts as (
+    select candidate.*
+    from {{ ref('int_receipts__receipts') }} as candidate
+    inner join {{ ref('int_release__touched_dates') }} as touched on candidate.business_date = touched.business_date
+),
+
+units as (
+    select * from {{ ref('int_receipts__units') }}
+),
+
+returned as (
+    select * from {{ ref('int_receipts__returned') }}
+),
+
+members as (
+    select * from {{ ref('int_members__members') }}
+),
+
+exclusions as (
+    select * from {{ ref('int_members__exclusions') }}
+),
+
+joined as (
+    select
+        receipts.*,
+        members.member_id,
+        coalesce(units.lines, 0) as lines,
+        coalesce(units.units, 0) as units,
+        coalesce(units.net_sales_amount, 0) as net_sales_amount,
+        returned.unqualified_on,
+        receipts.receipt_type = 'sale'
+        and not receipts.is_staff_sale
+        and not receipts.is_wholesale
+        and coalesce(units.units, 0) > 0 as qualifies_at_sale,
+        members.enrolled_on <= receipts.business_date
+        and not exists (
+            select 1 from exclusions
+            where
+                exclusions.member_id = members.member_id
+                and exclusions.excluded_from <= receipts.business_date
+                and exclusions.excluded_to > receipts.business_date
+        ) as was_valid_member
+    from receipts
+    left join units on receipts.receipt_id = units.receipt_id
+    left join returned on receipts.receipt_id = returned.receipt_id
+    left join members on receipts.member_card_no = members.member_id
+),
+
+final as (
+    select
+        receipt_id,
+        store_id,
+        register_id,
+        business_date,
+        receipt_no,
+        receipt_type,
+        sold_at,
+        channel,
+        member_id,
+        coalesce(was_valid_member and not is_staff_sale and not is_wholesale, false) as is_member_receipt,
+        is_staff_sale,
+        is_wholesale,
+        qualifies_at_sale,
+        qualifies_at_sale and unqualified_on is null as is_qualifying,
+        unqualified_on,
+        original_receipt_id,
+        lines,
+        units,
+        gross_amount,
+        discount_amount,
+        net_amount,
+        net_sales_amount
+    from joined
+)
+
+select * from final

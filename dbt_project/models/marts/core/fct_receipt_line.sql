@@ -1,0 +1,35 @@
+-- Grain: one row per receipt line of the receipts in fct_receipt.
+{{ config(
+    unique_key=['receipt_id', 'line_no'],
+    scope={'column': 'business_date', 'relation': 'int_release__touched_dates'},
+) }}
+
+with lines as (
+    select * from {{ ref('int_receipts__lines') }}
+),
+
+receipts as (
+    select fct.*
+    from {{ ref('fct_receipt') }} as fct
+    inner join {{ ref('int_release__touched_dates') }} as touched on fct.business_date = touched.business_date
+),
+
+final as (
+    select
+        lines.receipt_id,
+        lines.line_no,
+        lines.store_id,
+        lines.business_date,
+        receipts.member_id,
+        lines.sku,
+        lines.quantity as units,
+        lines.unit_price,
+        lines.discount_amount,
+        lines.net_amount,
+        lines.is_merchandise,
+        lines.staff_id
+    from lines
+    inner join receipts on lines.receipt_id = receipts.receipt_id
+)
+
+select * from final

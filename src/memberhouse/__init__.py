@@ -1,0 +1,1 @@
+"""Audited member lifecycle history and KPI marts for retail."""

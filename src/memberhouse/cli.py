@@ -1,0 +1,301 @@
+"""The command line: thin, over the functions that the DAGs call."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+
+from memberhouse import db, gate, ledger, release, warehouse
+from memberhouse.errors import MemberhouseError
+from memberhouse.settings import Settings
+
+EXIT_HELD = 3
+
+
+class _Date(click.ParamType):
+    """A calendar date, YYYY-MM-DD."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date; write YYYY-MM-DD", param, ctx)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="memberhouse")
+def cli() -> None:
+    """Member lifecycle data, audited before it is published.
+
+    State lives in MEMBERHOUSE_HOME (default .memberhouse/), the database is DATABASE_URL (default: an
+    embedded Postgres, started when needed).
+    """
+
+
+@cli.command()
+@click.option("--airflow", "with_airflow", is_flag=True, help="Airflow as well.")
+def up(with_airflow: bool) -> None:
+    """Start the embedded Postgres (and Airflow) and wait until they are healthy."""
+    settings = Settings.from_env()
+    with db.connect(settings) as conn:
+        db.ensure_schema(conn)
+    click.echo(f"Postgres: {_without_password(db.database_url(settings))}")
+    if with_airflow:
+        from memberhouse.local import airflow
+
+        click.echo(str(airflow.up(settings, progress=_say)))
+
+
+@cli.command()
+def down() -> None:
+    """Stop Airflow and the embedded Postgres."""
+    from memberhouse.local import airflow, postgres
+
+    settings = Settings.from_env()
+    click.echo(str(airflow.down(settings)))
+    click.echo(str(postgres.stop(settings.home)))
+
+
+@cli.command()
+@click.option("--airflow", "with_airflow", is_flag=True, help="Airflow's components as well.")
+def status(with_airflow: bool) -> None:
+    """What runs, what is published, and what went wrong last: what, why, and what to do."""
+    from memberhouse.local import airflow, postgres
+
+    settings = Settings.from_env()
+    if settings.database_url:
+        click.echo("Postgres: the server that DATABASE_URL names")
+    else:
+        state = postgres.status(settings.home)
+        click.echo(str(state))
+        if not state.running:
+            return
+    if with_airflow:
+        click.echo(str(airflow.status(settings)))
+    with db.connect(settings) as conn:
+        db.ensure_schema(conn)
+        for row in conn.execute(
+            "select c.group_name, c.release_id, r.as_of_date, c.published_at, c.is_pinned from release.current as c"
+            " inner join release.release as r on c.release_id = r.release_id order by c.group_name"
+        ).fetchall():
+            pinned = ", pinned by a rollback" if row[4] else ""
+            click.echo(
+                f"Published: {row[0]} release {row[1]} as of {row[2]}, since {row[3]:%Y-%m-%d %H:%M %Z}{pinned}"
+            )
+    trouble = ledger.last_trouble(settings)
+    if trouble is None:
+        click.echo("Last run: no step failed or was held since the last good one.")
+        return
+    click.echo(f"Last trouble: {trouble.step} ({trouble.subject}) {trouble.state} at {trouble.started_at}")
+    click.echo(f"  Why: {trouble.summary}")
+    click.echo(f"  What to do: {trouble.next_action}")
+
+
+@cli.command()
+@click.argument("out", type=click.Path(path_type=Path))
+def sample(out: Path) -> None:
+    """Write The Complete Journey, a year of real grocery loyalty data, as landed batches into OUT."""
+    from memberhouse.simulate import complete_journey
+
+    complete_journey.write_sample(out, progress=_say)
+    click.echo(f"Sample written to {out}. Next: memberhouse run {out} --as-of 2017-12-31")
+
+
+_as_of = click.option("--as-of", type=_Date(), required=True, help="The last business date that counts.")
+_full_refresh = click.option("--full-refresh", is_flag=True, help="Compute every row anew.")
+_landing = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+
+@cli.command()
+@_landing
+def load(folder: Path) -> None:
+    """Load every landed batch below DIR that is not loaded yet."""
+    _load(Settings.from_env(), folder)
+
+
+@cli.command()
+@_as_of
+@_full_refresh
+def build(as_of: date, full_refresh: bool) -> None:
+    """Build a candidate release; readers see nothing of it before it is published."""
+    release_id = warehouse.build(Settings.from_env(), as_of, full_refresh=full_refresh, progress=_say)
+    click.echo(f"Release {release_id} built as of {as_of}. Next: memberhouse gate")
+
+
+@cli.command("gate")
+def gate_command() -> None:
+    """Judge the newest candidate release."""
+    if _judge(Settings.from_env()):
+        sys.exit(EXIT_HELD)
+
+
+@cli.command()
+@click.option("--unpin", is_flag=True, help="Lift the pin that a rollback set.")
+def publish(unpin: bool) -> None:
+    """Point readers at the newest release, if it passed the gate."""
+    moved = release.publish(Settings.from_env(), unpin=unpin)
+    click.echo("\n".join(f"Published {movement}" for movement in moved) or "That release is published already.")
+
+
+@cli.command()
+@click.argument("release_id", metavar="[RELEASE]", type=int, required=False)
+def rollback(release_id: int | None) -> None:
+    """Point readers back at an earlier published release, and stay there until unpinned."""
+    for movement in release.rollback(Settings.from_env(), release_id):
+        click.echo(f"Rolled back {movement}; pinned until “memberhouse publish --unpin”.")
+
+
+@cli.command()
+def releases() -> None:
+    """The newest releases: built when, judged how, published when."""
+    settings = Settings.from_env()
+    with db.connect(settings) as conn:
+        db.ensure_schema(conn)
+        rows = release.releases(conn)
+    for row in rows:
+        mark = "*" if row["is_current"] else " "
+        published = f"{row['published_at']:%Y-%m-%d %H:%M}" if row["published_at"] else "-"
+        click.echo(
+            f"{mark} {row['release_id']:>5}  as of {row['as_of_date']}  {row['build_state']:<9}"
+            f" {row['group_name'] or '-':<10} {row['verdict'] or '-':<6} published {published}"
+            + ("  pinned" if row["is_pinned"] else "")
+        )
+        if row["verdict"] == "held":
+            click.echo(f"         {row['reason']}")
+    if not rows:
+        click.echo("No releases yet. Start with: memberhouse run DIR --as-of DATE")
+
+
+@cli.command()
+@_landing
+@_as_of
+@_full_refresh
+def run(folder: Path, as_of: date, full_refresh: bool) -> None:
+    """Load, build, gate and publish. Exits 0 published, 3 held by the gate, 1 error."""
+    settings = Settings.from_env()
+    with warehouse.build_lock(settings):
+        _load(settings, folder)
+        warehouse.build(settings, as_of, full_refresh=full_refresh, progress=_say)
+        if _judge(settings):
+            _say("Readers keep the release before it. What to do: docs/runbook.md, “Release held”")
+            sys.exit(EXIT_HELD)
+        for movement in release.publish(settings):
+            click.echo(f"Published {movement}")
+
+
+@cli.command()
+@click.argument("statement", metavar="SQL")
+@click.option("--format", "output", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.option("--role", default=db.BI_ROLE, show_default=True, help="The database role to read as.")
+def query(statement: str, output: str, role: str) -> None:
+    """Run one SQL statement as a BI reader, on the published schema bi."""
+    with db.connect(Settings.from_env()) as conn:
+        db.ensure_schema(conn)
+        conn.commit()
+        db.as_bi_role(conn, role)
+        conn.execute("set search_path = bi")
+        try:
+            cursor = conn.execute(statement.encode())
+            names = [column.name for column in cursor.description or []]
+            rows = cursor.fetchall() if names else []
+        except psycopg.Error as error:
+            raise MemberhouseError(
+                f"The query failed: {str(error).strip()}",
+                "the role reads the views of the schema bi; their columns: docs/metrics.md",
+            ) from error
+    if output == "json":
+        records = [dict(zip(names, row, strict=True)) for row in rows]
+        click.echo(json.dumps(records, default=str, ensure_ascii=False, indent=2))
+    elif output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    else:
+        click.echo(_table(names, rows))
+
+
+@cli.command()
+@click.option("--week", type=_Date(), required=True, help="Any day of the ISO week.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True)
+@click.option("--release", "release_id", type=int, help="As published in this release; default: the current one.")
+def report(week: date, out: Path, lang: str, release_id: int | None) -> None:
+    """Write the weekly head-office report, one self-contained page."""
+    from memberhouse.reports import weekly
+
+    settings = Settings.from_env()
+    with ledger.step(settings, "report", f"week of {week}") as step:
+        path = weekly.write(settings, week, out, lang=lang, release=release_id)
+        step.summary = str(path)
+    click.echo(str(path))
+
+
+@cli.command()
+def demo() -> None:
+    """A real year through Airflow, end to end; continues where it ended last time."""
+    from memberhouse.local import demo as local_demo
+
+    local_demo.run(Settings.from_env())
+
+
+def main() -> None:
+    """Entry point: known errors are told in two lines, without a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except MemberhouseError as error:
+        _say(f"Error: {error.message}\nWhat to do: {error.next_action}")
+        sys.exit(EXIT_HELD if isinstance(error, release.ReleaseHeld) else 1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        _say("Stopped.")
+        sys.exit(130)
+    except psycopg.OperationalError as error:
+        _say(f"Error: no database: {str(error).strip()}\nWhat to do: docs/runbook.md, “Database not reached”")
+        sys.exit(1)
+
+
+def _load(settings: Settings, folder: Path) -> None:
+    from memberhouse.load import load_landed
+
+    report = load_landed(settings, folder, progress=_say)
+    click.echo(report.summary())
+
+
+def _judge(settings: Settings) -> bool:
+    """Judge the newest release, tell the verdicts, and return whether one is held."""
+    verdicts = gate.evaluate(settings)
+    for verdict in verdicts:
+        click.echo(f"Gate: {verdict.group_name} {verdict.verdict}: {verdict.reason}")
+    return any(verdict.verdict == "held" for verdict in verdicts)
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    cells = [[("" if value is None else str(value)) for value in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
+    lines = ["  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True))]
+    lines.append("  ".join("-" * width for width in widths))
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    lines.append(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _without_password(url: str) -> str:
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    parts.pop("password", None)
+    return psycopg.conninfo.make_conninfo("", **parts)

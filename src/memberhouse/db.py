@@ -1,0 +1,52 @@
+"""Connections to the warehouse."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import psycopg
+from psycopg import sql
+
+from memberhouse.settings import Settings
+
+BI_ROLE = "memberhouse_bi"
+
+# Serialises schema set-up between processes that start at the same moment.
+_SCHEMA_LOCK = 7_305_001
+
+
+def database_url(settings: Settings) -> str:
+    """The warehouse's libpq URL. Starts the embedded Postgres when no DATABASE_URL is set."""
+    if settings.database_url:
+        return settings.database_url
+    from memberhouse.local import postgres
+
+    return postgres.ensure_running(settings.home)
+
+
+def connect(settings: Settings, *, autocommit: bool = False) -> psycopg.Connection:
+    """Open a connection as the warehouse's owner. The caller closes it (``with connect(...)``)."""
+    return psycopg.connect(
+        database_url(settings), autocommit=autocommit, application_name="memberhouse"
+    )
+
+
+def ensure_schema(conn: psycopg.Connection) -> None:
+    """Create the schemas, roles and bookkeeping tables that are missing. Safe to call at any time.
+
+    The statements are in ``memberhouse/schema/*.sql``, applied in the order of their names, in one
+    transaction under an advisory lock.
+    """
+    with conn.transaction():
+        conn.execute("select pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+        for script in sorted(
+            (resources.files("memberhouse") / "schema").iterdir(), key=lambda path: path.name
+        ):
+            if script.name.endswith(".sql"):
+                conn.execute(script.read_text(encoding="utf-8").encode())
+
+
+def as_bi_role(conn: psycopg.Connection, role: str = BI_ROLE) -> None:
+    """Give up the owner's rights for this session: it reads ``bi`` and nothing else."""
+    conn.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+    conn.execute("set default_transaction_read_only = on")

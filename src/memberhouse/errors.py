@@ -1,0 +1,19 @@
+"""The errors a person is meant to read."""
+
+from __future__ import annotations
+
+
+class MemberhouseError(Exception):
+    """Something a person can mend.
+
+    message: what was wrong and where, in one sentence.
+    next_action: what to do next; it names a heading of docs/runbook.md where there is one.
+    """
+
+    def __init__(self, message: str, next_action: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_action = next_action
+
+    def __str__(self) -> str:
+        return f"{self.message} What to do: {self.next_action}"

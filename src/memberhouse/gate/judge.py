@@ -1,0 +1,318 @@
+"""The gate: runs the suites of ``expectations/`` on a candidate release and decides, a consistency group at a time.
+
+A group passes when its suites ran at least one critical check on each table they name, every one of its marts has
+rows, nothing raised, and no critical check failed. Everything else holds the release: an empty suite, an empty mart
+or an expectation that could not be evaluated is no proof that the numbers are right.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import psycopg.sql
+from psycopg.types.json import Jsonb
+
+from memberhouse import alerts, db, ledger
+from memberhouse.errors import MemberhouseError
+from memberhouse.settings import Settings
+from memberhouse.warehouse import build_lock
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+Suites = Mapping[str, Sequence["Expectation"]]
+
+# How many of a failed check's rows are looked up to name where it happened.
+_EXAMPLES = 3
+# Columns that say where a row belongs, in the order in which they are told.
+_PLACE_COLUMNS = ("store_id", "business_date", "week_start", "level", "level_id", "reconciliation", "batch_name")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation's outcome.
+
+    outcome: passed, failed or error (it could not be evaluated, which counts as failed).
+    sentence: what was observed against what was expected, and where; empty when it passed.
+    business_date: of the first row that failed, where the table has one.
+    """
+
+    table: str
+    expectation: str
+    severity: str
+    outcome: str
+    sentence: str = ""
+    rationale: str = ""
+    business_date: str | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether this outcome keeps the release from being published."""
+        return self.outcome == "error" or (self.outcome == "failed" and self.severity == "critical")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's decision on one release and consistency group; verdict: ``passed`` or ``held``."""
+
+    release_id: int
+    group_name: str
+    verdict: str
+    reason: str
+    checks: list[Check] = field(default_factory=list)
+
+
+def evaluate(settings: Settings) -> list[Verdict]:
+    """Judge the newest built release for every consistency group, record the verdicts and return them.
+
+    A verdict that was published is not given again. A held group raises one alert. Raises MemberhouseError
+    when there is no built release to judge.
+    """
+    with (
+        build_lock(settings),
+        db.connect(settings) as conn,
+        ledger.step(settings, "gate", "newest") as step,
+    ):
+        release_id, groups = _to_judge(conn)
+        step.detail["release_id"] = release_id
+        verdicts = []
+        for group_name in groups:
+            verdict = _judge(settings, conn, release_id, group_name)
+            _record(conn, verdict)
+            verdicts.append(verdict)
+        conn.commit()
+        held = [verdict for verdict in verdicts if verdict.verdict == "held"]
+        step.summary = "; ".join(f"{verdict.group_name} {verdict.verdict}: {verdict.reason}" for verdict in verdicts)
+        if held:
+            step.state = "held"
+            step.next_action = "docs/runbook.md, “Release held”"
+            alerts.raise_alert(
+                settings,
+                f"release held: {held[0].reason}",
+                f"Release {release_id} is held: {held[0].reason} Readers keep the release before it.",
+                step.next_action,
+                {"release_id": release_id, "groups": [verdict.group_name for verdict in held]},
+            )
+    return verdicts
+
+
+def _to_judge(conn: psycopg.Connection) -> tuple[int, list[str]]:
+    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
+    if row is None or row[1] != "built":
+        what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
+        raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
+    groups = conn.execute(
+        "select group_name from release.consistency_group as g where not exists (select 1 from release.current as c"
+        " where c.group_name = g.group_name and c.release_id = %s) order by group_name",
+        (row[0],),
+    ).fetchall()
+    return row[0], [name for (name,) in groups]
+
+
+def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_name: str) -> Verdict:
+    try:
+        suites = _suites(settings.project_root / "expectations", group_name)
+        checks = [
+            *_nothing_is_empty(conn, group_name),
+            *_suites_are_demanding(suites),
+            *_run(conn, db.database_url(settings), suites),
+        ]
+    except Exception as error:  # noqa: BLE001  (whatever went wrong, it must hold the release)
+        checks = [
+            Check(
+                f"expectations/{group_name}.py", "suite", "critical", "error",
+                f"its suites could not be run: {type(error).__name__}: {' '.join(str(error).split())}",
+            )
+        ]
+    holding = [check for check in checks if check.holds]
+    warnings = sum(check.outcome == "failed" and not check.holds for check in checks)
+    if holding:
+        first = holding[0]
+        others = f" {len(holding) - 1} more checks failed." if len(holding) > 1 else ""
+        reason = f"{first.table}: {first.sentence}{_cause(conn, first)}.{others}"
+    else:
+        reason = f"{len(checks)} checks passed" + (f", {warnings} of them with a warning" if warnings else "")
+    return Verdict(release_id, group_name, "held" if holding else "passed", reason, checks)
+
+
+def _suites(folder: Path, group_name: str) -> Suites:
+    """The suites of the file that declares ``GROUP = group_name``."""
+    for path in sorted(folder.glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"expectations_{path.stem}", path)
+        if spec is None or spec.loader is None:
+            continue
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        if getattr(module, "GROUP", None) == group_name:
+            suites: Suites = module.SUITES
+            return suites
+    raise MemberhouseError(
+        f"No file in {folder} declares GROUP = “{group_name}”.", "add its suites: expectations/README.md"
+    )
+
+
+def _nothing_is_empty(conn: psycopg.Connection, group_name: str) -> list[Check]:
+    """Every mart of the group has rows: most expectations are content with an empty table."""
+    tables = conn.execute(
+        "select table_name from release.versioned_table where group_name = %s order by table_name", (group_name,)
+    ).fetchall()
+    if not tables:
+        return [Check(group_name, "has rows", "critical", "failed", "the group has no marts at all")]
+    checks = []
+    for (name,) in tables:
+        row = conn.execute(
+            psycopg.sql.SQL("select exists (select 1 from {})").format(psycopg.sql.Identifier("marts", name))
+        ).fetchone()
+        filled = bool(row and row[0])
+        checks.append(
+            Check(
+                f"marts.{name}", "has rows", "critical", "passed" if filled else "failed",
+                "" if filled else "it has no rows, and an empty mart is never published",
+            )
+        )
+    return checks
+
+
+def _suites_are_demanding(suites: Suites) -> list[Check]:
+    """Each suite has a critical expectation; one without proves nothing."""
+    if not suites:
+        return [Check("expectations", "suite", "critical", "failed", "the group has no suites")]
+    return [
+        Check(table, "suite", "critical", "failed", "its suite has no critical expectation")
+        for table, expectations in suites.items()
+        if not any(expectation.severity == "critical" for expectation in expectations)
+    ]
+
+
+def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
+    """Run the suites through Great Expectations and turn every result into a check."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    source = context.data_sources.add_postgres(
+        "warehouse", connection_string=url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    )
+    checks = []
+    for table, expectations in suites.items():
+        if not expectations:
+            continue
+        schema, name = table.split(".")
+        asset = source.add_table_asset(table, table_name=name, schema_name=schema)
+        batch = asset.add_batch_definition_whole_table("all").get_batch()
+        columns = conn.execute(
+            "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
+            (schema, name),
+        ).fetchall()
+        places = [column for column in _PLACE_COLUMNS if (column,) in columns]
+        results = batch.validate(
+            gx.ExpectationSuite(table, expectations=list(expectations)),
+            result_format={
+                "result_format": "SUMMARY",
+                "unexpected_index_column_names": places,
+                "partial_unexpected_count": _EXAMPLES,
+            },
+        ).results
+        if len(results) != len(expectations):
+            checks.append(
+                Check(table, "suite", "critical", "error",
+                      f"{len(expectations)} expectations gave {len(results)} results")
+            )
+        checks += [_check(table, result, places) for result in results]
+    return checks
+
+
+def _check(table: str, result: Any, places: list[str]) -> Check:
+    config = result.expectation_config
+    bounds = {
+        name: value for name, value in config.kwargs.items()
+        if name not in {"batch_id", "column"} and value is not None
+    }
+    name = f"{config.type}({config.kwargs.get('column', '')})"
+    raised = result.exception_info or {}
+    if "raised_exception" not in raised:  # one entry a metric
+        raised = next((entry for entry in raised.values() if entry.get("raised_exception")), {})
+    if raised.get("raised_exception"):
+        message = " ".join(str(raised.get("exception_message")).split())[:300]
+        outcome, sentence = "error", f"{name} could not be evaluated: {message}"
+    elif result.success:
+        outcome, sentence = "passed", ""
+    else:
+        outcome = "failed"
+        sentence = (
+            f"{config.kwargs.get('column') or config.type} should be {_words(bounds)},"
+            f" observed {_observed(result.result, places)}"
+        )
+    examples = (result.result or {}).get("partial_unexpected_index_list") or [{}]
+    day = examples[0].get("business_date")
+    return Check(
+        table, name, config.severity.value, outcome, sentence, str(config.notes or ""), str(day) if day else None
+    )
+
+
+def _words(bounds: Mapping[str, Any]) -> str:
+    low, high = bounds.get("min_value"), bounds.get("max_value")
+    if low is not None and high is not None:
+        return f"between {low} and {high}"
+    if high is not None:
+        return f"at most {high}"
+    if low is not None:
+        return f"at least {low}"
+    return ", ".join(f"{name} {value}" for name, value in sorted(bounds.items())) or "true"
+
+
+def _observed(result: Mapping[str, Any], places: list[str]) -> str:
+    """The worst that was seen, where and how often."""
+    values = result.get("partial_unexpected_list") or []
+    examples = result.get("partial_unexpected_index_list") or []
+    if not values:
+        return str(result.get("observed_value", "something else"))
+    where = ""
+    if examples:
+        where = " (" + ", ".join(f"{name} {examples[0][name]}" for name in places if name in examples[0]) + ")"
+    count = result.get("unexpected_count") or len(values)
+    return f"{values[0]}{where}" + (f" and {count - 1} more" if count > 1 else "")
+
+
+def _cause(conn: psycopg.Connection, check: Check) -> str:
+    """The batches that came since the newest published release and hold the day that failed."""
+    rows = conn.execute(
+        """
+        select source || '/' || feed || '/' || business_date || '/' || store_id || '/' || batch_name
+        from ops.batch
+        where state in ('loaded', 'refused') and change_no > coalesce((
+            select max(r.batch_change_no) from release.publication as p
+            inner join release.release as r on p.release_id = r.release_id
+        ), 0) and (%(day)s::date is null or (business_date = %(day)s::date and source = 'pos'))
+        order by batch_id
+        """,
+        {"day": check.business_date},
+    ).fetchall()
+    named = ", ".join(name for (name,) in rows[:3])
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return f"; among the batches loaded since the last release: {named}{more}" if rows else ""
+
+
+def _record(conn: psycopg.Connection, verdict: Verdict) -> None:
+    """Write the verdict. A second judgement of the same release replaces the first."""
+    holding = sum(check.holds for check in verdict.checks)
+    failed = sum(check.outcome != "passed" for check in verdict.checks)
+    conn.execute(
+        "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated, checks_failed,"
+        " warnings, detail) values (%s, %s, %s, %s, %s, %s, %s, %s)"
+        " on conflict (release_id, group_name) do update set verdict = excluded.verdict, reason = excluded.reason,"
+        " checks_evaluated = excluded.checks_evaluated, checks_failed = excluded.checks_failed,"
+        " warnings = excluded.warnings, detail = excluded.detail, decided_at = clock_timestamp()",
+        (
+            verdict.release_id, verdict.group_name, verdict.verdict, verdict.reason, len(verdict.checks), holding,
+            failed - holding, Jsonb([asdict(check) for check in verdict.checks]),
+        ),
+    )

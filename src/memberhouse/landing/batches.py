@@ -1,0 +1,212 @@
+"""Finding landed batches, and landing them.
+
+<root>/<source>/<feed>/<business_date>/<store_id or "all">/<batch>/manifest.json and files
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from memberhouse.landing.manifest import EVERY_STORE, MANIFEST_NAME, Manifest
+from memberhouse.sources.feeds import FEEDS
+
+_FEED_RANK = {place: rank for rank, place in enumerate(FEEDS)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a landed batch cannot be read at all."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class LandedBatch:
+    """A batch that has landed. What the folders say is always there; the manifest if it is sound."""
+
+    folder: Path
+    source: str
+    feed: str
+    business_date: date
+    store_id: str
+    name: str
+    manifest_text: str
+    manifest: Manifest | None
+    problem: Problem | None = None
+
+    @property
+    def revision(self) -> int:
+        """The manifest's revision; 0 without a sound manifest."""
+        return self.manifest.revision if self.manifest else 0
+
+    @property
+    def place(self) -> tuple[str, str, date, str]:
+        """What a revision replaces: source, feed, business date, store."""
+        return (self.source, self.feed, self.business_date, self.store_id)
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.feed}/{self.business_date}/{self.store_id}/{self.name}"
+
+
+def find_batches(
+    root: Path, *, until: date | None = None, sources: Collection[str] | None = None
+) -> list[LandedBatch]:
+    """Every batch under `root` in loading order: by date, then reference data first, then revision.
+
+    until: the last business date wanted. sources: only these.
+    A folder without a manifest is not there yet and is left out. A batch whose manifest is not sound,
+    or does not agree with its folders, is returned with its problem.
+    """
+    found = [_read(root, folder) for folder in _batch_folders(root, until, sources)]
+    return sorted(found, key=_loading_order)
+
+
+def _loading_order(batch: LandedBatch) -> tuple[Any, ...]:
+    rank = _FEED_RANK.get((batch.source, batch.feed), len(_FEED_RANK))
+    produced = batch.manifest.produced_at.timestamp() if batch.manifest else 0.0
+    return (batch.business_date, rank, batch.store_id, batch.revision, produced, batch.name)
+
+
+def _batch_folders(root: Path, until: date | None, sources: Collection[str] | None) -> Iterator[Path]:
+    for source in _folders(root):
+        if sources is not None and source.name not in sources:
+            continue
+        for feed in _folders(source):
+            for day in _folders(feed):
+                try:
+                    business_date = date.fromisoformat(day.name)
+                except ValueError:
+                    continue
+                if until is not None and business_date > until:
+                    continue
+                for store in _folders(day):
+                    for batch in _folders(store):
+                        if (batch / MANIFEST_NAME).is_file():
+                            yield batch
+
+
+def _folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+
+
+def _read(root: Path, folder: Path) -> LandedBatch:
+    source, feed, day, store_id, name = folder.relative_to(root).parts
+    text = (folder / MANIFEST_NAME).read_bytes().decode("utf-8-sig", errors="backslashreplace")
+    manifest: Manifest | None = None
+    problem: Problem | None = None
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, part['loc'])) or 'the file'}: {part['msg']}" for part in error.errors()
+        )
+        problem = Problem("bad_manifest", f"{MANIFEST_NAME} breaks the contract: {wrong}.")
+    else:
+        differing = [
+            f"{what} is {said} in the manifest and {there} in the folder's path"
+            for what, said, there in (
+                ("source", manifest.source, source),
+                ("feed", manifest.feed, feed),
+                ("business_date", manifest.business_date.isoformat(), day),
+                ("store_id", manifest.store_id, store_id),
+            )
+            if said != there
+        ]
+        if differing:
+            problem = Problem("manifest_misplaced", f"{'; '.join(differing)}.")
+        elif (source, feed) not in FEEDS:
+            known = ", ".join(f"{a}/{b}" for a, b in FEEDS)
+            problem = Problem("unknown_feed", f"{source}/{feed} is no declared feed; there are: {known}.")
+    return LandedBatch(
+        folder=folder,
+        source=source,
+        feed=feed,
+        business_date=date.fromisoformat(day),
+        store_id=store_id,
+        name=name,
+        manifest_text=text,
+        manifest=manifest,
+        problem=problem,
+    )
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file to land: its uncompressed content; a name ending in .gz is compressed on the way."""
+
+    name: str
+    content: bytes
+    rows: int
+    amount_total: Decimal | None = None
+
+
+def write_batch(
+    root: Path,
+    *,
+    source: str,
+    feed: str,
+    business_date: date,
+    name: str,
+    files: Sequence[NewFile],
+    produced_at: datetime,
+    store_id: str = EVERY_STORE,
+    revision: int = 0,
+    encoding: str = "utf-8",
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Land a batch: the files, then its manifest, each whole or not at all. Returns the folder.
+
+    The same arguments give the same bytes. extra: further keys of the manifest.
+    """
+    folder = root / source / feed / business_date.isoformat() / store_id / name
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for file in files:
+        stored = file.content
+        if file.name.endswith(".gz"):
+            stored = gzip.compress(file.content, compresslevel=6, mtime=0)
+        _write_whole(folder / file.name, stored)
+        entry: dict[str, Any] = {
+            "name": file.name,
+            "sha256": hashlib.sha256(stored).hexdigest(),
+            "bytes": len(stored),
+            "rows": file.rows,
+        }
+        if file.amount_total is not None:
+            entry["amount_total"] = str(file.amount_total)
+        entries.append(entry)
+    manifest = {
+        "source": source,
+        "feed": feed,
+        "store_id": store_id,
+        "business_date": business_date.isoformat(),
+        "revision": revision,
+        "produced_at": produced_at.isoformat(),
+        "encoding": encoding,
+        **(extra or {}),
+        "files": entries,
+    }
+    _write_whole(folder / MANIFEST_NAME, (json.dumps(manifest, indent=2) + "\n").encode())
+    return folder
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    being_written = path.with_name(f".{path.name}.part")
+    with being_written.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    being_written.replace(path)

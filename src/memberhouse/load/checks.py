@@ -1,0 +1,279 @@
+"""What is checked on a batch's rows once they lie in the raw table, set by set.
+
+COPY has seen to the types. Here: required values, choices, dates and times that cannot be, unknown
+stores, the feed's own rules, and rows that repeat or contradict another row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from memberhouse.sources.feeds import FEEDS, Feed
+
+HEAD_OFFICE_ZONE = "Asia/Shanghai"
+APP_STORE = "APP"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A row that a check took out. row: its values by the raw table's column names."""
+
+    row_id: str
+    file_no: int
+    line_no: int
+    code: str
+    column: str | None
+    reason: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A row whose key was there before. identical: the content too."""
+
+    row_id: str
+    file_no: int
+    line_no: int
+    identical: bool
+    of_batch_id: int
+    of_line_no: int
+    row: dict[str, Any]
+
+
+def read_stores(conn: psycopg.Connection[Any]) -> None:
+    """Keep the known stores in this session: those of all loaded reference batches, each as its newest
+    batch has it, and ``APP``, with their zone and the time of day at which their day begins."""
+    conn.execute(
+        "create temporary table if not exists known_store"
+        " (store_id text primary key, timezone text not null, day_cutoff interval not null)"
+    )
+    with conn.transaction():
+        conn.execute("delete from known_store")
+        conn.execute(
+            "insert into known_store"
+            " select distinct on (store.store_id) store.store_id, store.timezone, store.day_cutoff"
+            " from raw.reference__stores as store"
+            " join ops.batch as batch on batch.batch_id = store._batch_id and batch.state = 'loaded'"
+            " order by store.store_id, batch.business_date desc, batch.revision desc, batch.batch_id desc"
+        )
+        conn.execute(
+            "insert into known_store values (%s, %s, '00:00') on conflict do nothing",
+            (APP_STORE, HEAD_OFFICE_ZONE),
+        )
+    conn.execute("analyze known_store")
+
+
+@dataclass(frozen=True)
+class _Check:
+    code: str
+    column: str
+    broken_when: str
+    sentence: str
+
+
+def _local(column: str) -> str:
+    """The local wall-clock time of a timestamp column."""
+    return (
+        f"case when right(r.{column}, 6) ~ '[-+Z]' then r.{column}::timestamptz at time zone"
+        f" store.timezone else r.{column}::timestamp end"
+    )
+
+
+def _instant(column: str, zone: str) -> str:
+    return (
+        f"case when right(r.{column}, 6) ~ '[-+Z]' then r.{column}::timestamptz"
+        f" else r.{column}::timestamp at time zone {zone} end"
+    )
+
+
+def _checks(feed: Feed) -> list[_Check]:
+    """The feed's checks in the order in which they speak: a row gets its first broken one."""
+    checks = [
+        _Check("missing_value", column.name, f"r.{column.name} is null", f"{column.name} is empty")
+        for column in feed.columns
+        if column.required
+    ]
+    for column in feed.loaded_columns:
+        if column.kind == "choice":
+            allowed = ", ".join(f"'{choice}'" for choice in column.choices)
+            checks.append(
+                _Check(
+                    "not_a_choice",
+                    column.name,
+                    f"r.{column.name} not in ({allowed})",
+                    f"{column.name} is {{value!r}}; it may be {', '.join(column.choices)}",
+                )
+            )
+        elif column.kind == "date":
+            checks.append(
+                _Check(
+                    "impossible_date",
+                    column.name,
+                    f"r.{column.name} not between '1900-01-01' and '9999-12-31'",
+                    f"{column.name} is {{value}}: not between 1900 and 9999",
+                )
+            )
+    if feed.store:
+        checks.append(
+            _Check(
+                "unknown_store",
+                feed.store,
+                "store.store_id is null",
+                "no loaded stores file has the store {value!r}",
+            )
+        )
+        checks.append(
+            _Check(
+                "other_store",
+                feed.store,
+                f"%(store_id)s <> 'all' and r.{feed.store} <> %(store_id)s",
+                "the row is of store {value!r}, its batch of another",
+            )
+        )
+    zone = "store.timezone" if feed.store else f"'{HEAD_OFFICE_ZONE}'"
+    for column in feed.loaded_columns:
+        if column.kind == "timestamp" and not column.may_be_future:
+            checks.append(
+                _Check(
+                    "after_production",
+                    column.name,
+                    f"{_instant(column.name, zone)} > %(produced_at)s + interval '10 minutes'",
+                    f"{column.name} is {{value}}: more than 10 minutes after the batch was produced",
+                )
+            )
+    if feed.traded_at and feed.store:
+        day = f"({_local(feed.traded_at)} - store.day_cutoff)::date"
+        checks.append(
+            _Check(
+                "wrong_business_date",
+                "business_date",
+                f"abs(r.business_date - {day}) > 1",
+                f"business_date is {{value}}: more than a day from {feed.traded_at} in the store's zone",
+            )
+        )
+    checks.extend(
+        _Check(rule.code, rule.column, f"({rule.broken_when})", rule.sentence) for rule in feed.rules
+    )
+    return checks
+
+
+@cache
+def _check_statement(source: str, feed_name: str) -> tuple[bytes, tuple[_Check, ...]]:
+    feed = FEEDS[source, feed_name]
+    checks = tuple(_checks(feed))
+    cases = "\n".join(f"when {check.broken_when} then {place}" for place, check in enumerate(checks))
+    stores = f"left join known_store as store on store.store_id = r.{feed.store}" if feed.store else ""
+    statement = f"""
+        select judged.row_id::text, judged._file_no, judged._line_no, judged.broken, judged.row
+        from (
+            select r.ctid as row_id, r._file_no, r._line_no, to_jsonb(r) as row,
+                   case {cases} end as broken
+            from raw.{feed.raw_table} as r {stores}
+            where r._batch_id = %(batch_id)s
+        ) as judged
+        where judged.broken is not null
+        order by judged._file_no, judged._line_no
+    """  # noqa: S608  (made of the feeds' declarations alone)
+    return statement.encode(), checks
+
+
+def broken_rows(
+    conn: psycopg.Connection[Any],
+    feed: Feed,
+    batch_id: int,
+    *,
+    store_id: str,
+    produced_at: datetime,
+) -> list[Finding]:
+    """The batch's rows that break a check, each with the first check that it breaks."""
+    statement, checks = _check_statement(feed.source, feed.name)
+    rows = conn.execute(
+        statement,
+        {
+            "batch_id": batch_id,
+            "store_id": store_id,
+            "produced_at": produced_at,
+        },
+    ).fetchall()
+    findings = []
+    for row_id, file_no, line_no, broken, row in rows:
+        check = checks[broken]
+        reason = check.sentence.format(value=row.get(check.column))
+        findings.append(Finding(row_id, file_no, line_no, check.code, check.column, reason, row))
+    return findings
+
+
+@cache
+def _repeat_statements(source: str, feed_name: str) -> tuple[bytes, bytes]:
+    feed = FEEDS[source, feed_name]
+    columns = ", ".join(identity(feed))
+    table = f"raw.{feed.raw_table}"
+    within = f"""
+        select 1 from {table} where _batch_id = %(batch_id)s
+        group by {columns} having count(*) > 1 limit 1
+    """  # noqa: S608
+    across = f"""
+        select 1 from {table} as mine
+        where mine._batch_id = %(batch_id)s and exists (
+            select 1 from {table} as other where other._batch_id = any(%(others)s)
+            and {" and ".join(f"other.{name} is not distinct from mine.{name}" for name in identity(feed))}
+        ) limit 1
+    """  # noqa: S608
+    return within.encode(), across.encode()
+
+
+def identity(feed: Feed) -> list[str]:
+    """The columns by which two rows are the same row: the key, and the version if the feed has one."""
+    return [*feed.key, *([feed.version] if feed.version else [])]
+
+
+def repeated_rows(
+    conn: psycopg.Connection[Any], feed: Feed, batch_id: int, others: Sequence[int]
+) -> list[Repeat]:
+    """The batch's rows whose key (and version) an earlier row of it, or a row of `others`, has."""
+    within, across = _repeat_statements(feed.source, feed.name)
+    values = {"batch_id": batch_id, "others": list(others), "all": [batch_id, *others]}
+    found = conn.execute(within, values).fetchone()
+    if found is None and others:
+        found = conn.execute(across, values).fetchone()
+    if found is None:
+        return []
+    table = sql.Identifier("raw", feed.raw_table)
+    rows = conn.execute(
+        sql.SQL(
+            """
+            with pool as (
+                select r.ctid as row_id, r._batch_id, r._file_no, r._line_no,
+                       row_number() over same_key as place,
+                       first_value(r.ctid) over same_key as first_id,
+                       to_jsonb(r) as row
+                from {table} as r
+                where r._batch_id = any(%(all)s)
+                window same_key as (
+                    partition by {identity}
+                    order by (r._batch_id = %(batch_id)s), r._batch_id, r._file_no, r._line_no
+                )
+            )
+            select mine.row_id::text, mine._file_no, mine._line_no,
+                   mine.row - {places} = original.row - {places},
+                   original._batch_id, original._line_no, mine.row
+            from pool as mine
+            join pool as original on original.row_id = mine.first_id
+            where mine._batch_id = %(batch_id)s and mine.place > 1
+            order by mine._file_no, mine._line_no
+            """
+        ).format(
+            table=table,
+            identity=sql.SQL(", ").join(map(sql.Identifier, identity(feed))),
+            places=sql.SQL("array['_batch_id', '_file_no', '_line_no']"),
+        ),
+        values,
+    ).fetchall()
+    return [Repeat(*row) for row in rows]

@@ -1,0 +1,886 @@
+"""The loader: landed batches into ``raw``, one transaction a batch.
+
+A batch's entry in ``ops.batch``, its rows, its quarantined rows and its balances commit together or
+not at all. The same batch again changes nothing; a higher revision takes the place of the batches of
+the same source, feed, business date and store, whose rows stay in ``raw``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from memberhouse import db
+from memberhouse.alerts import raise_alert
+from memberhouse.landing import LandedBatch, Manifest, find_batches
+from memberhouse.landing.manifest import EVERY_STORE
+from memberhouse.load import checks
+from memberhouse.load.reader import FileReader, Located, Reject
+from memberhouse.load.refused import Refused
+from memberhouse.settings import Settings
+from memberhouse.sources.feeds import FEEDS, PAGES_PER_RANGE, Feed, ensure_extra_columns, ensure_raw_tables
+
+DEFAULT_BAD_SHARE = 0.05
+_PROGRESS_SECONDS = 2.0
+_REASONS_SHOWN = 3
+
+_NOTICE = re.compile(r'at line (\d+) for column "(.*?)": (?:"(.*)"|null input)$', re.DOTALL)
+
+Place = tuple[str, str, date, str]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of one batch.
+
+    state: ``loaded``, ``superseded`` (a newer revision was there before it), ``duplicate``, ``refused``.
+    remarks: what was kept or left out beyond the contract. code, reason, next_action: of a refusal.
+    """
+
+    batch: str
+    state: str
+    rows_in: int = 0
+    rows_loaded: int = 0
+    rows_quarantined: int = 0
+    rows_duplicate: int = 0
+    remarks: tuple[str, ...] = ()
+    code: str | None = None
+    reason: str | None = None
+    next_action: str | None = None
+
+
+@dataclass
+class LoadReport:
+    """What a load did. still_refused: batches refused before and unchanged since (not tried again)."""
+
+    loaded: list[BatchResult] = field(default_factory=list)
+    duplicates: list[BatchResult] = field(default_factory=list)
+    refused: list[BatchResult] = field(default_factory=list)
+    still_refused: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of the batches that were taken, without headers."""
+        return sum(result.rows_in for result in [*self.loaded, *self.duplicates])
+
+    @property
+    def rows_loaded(self) -> int:
+        """Rows that are now in ``raw``."""
+        return sum(result.rows_loaded for result in self.loaded)
+
+    @property
+    def rows_quarantined(self) -> int:
+        """Rows put aside with a reason."""
+        return sum(result.rows_quarantined for result in self.loaded)
+
+    @property
+    def rows_duplicate(self) -> int:
+        """Rows that were there already."""
+        return sum(result.rows_duplicate for result in [*self.loaded, *self.duplicates])
+
+    def summary(self) -> str:
+        """One sentence for a person."""
+        parts = [
+            f"loaded {len(self.loaded):,} batches ({self.rows_loaded:,} of {self.rows_in:,} rows,"
+            f" {self.rows_quarantined:,} quarantined, {self.rows_duplicate:,} duplicates)"
+        ]
+        if self.unchanged:
+            parts.append(f"{self.unchanged:,} were loaded before")
+        if self.duplicates:
+            parts.append(f"{len(self.duplicates):,} repeated a batch")
+        if self.refused:
+            parts.append(f"refused {len(self.refused):,}: {'; '.join(map(_refusal_line, self.refused[:3]))}")
+        if self.still_refused:
+            parts.append(f"{len(self.still_refused):,} refused before and unchanged since")
+        return ", ".join(parts)
+
+
+def _refusal_line(result: BatchResult) -> str:
+    return f"{result.batch} ({result.reason})"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A row of ``ops.batch``, as far as later batches depend on it."""
+
+    batch_id: int
+    store_id: str
+    name: str
+    revision: int
+    content: str | None
+    state: str
+    observed: str | None
+    refusal_code: str | None
+    change_no: int
+
+
+_ENTRY_COLUMNS = sql.SQL(
+    "batch_id, store_id, batch_name, revision, content_sha256, state, observed_sha256, refusal_code,"
+    " change_no"
+)
+
+_SELECT_DAY = sql.SQL(
+    "select {} from ops.batch where source = %s and feed = %s and business_date = %s"
+).format(_ENTRY_COLUMNS)
+
+_COPY_REJECTED = (
+    "copy quarantine.rejected_row (batch_id, source, feed, file_name, line_no, reason_code, column_name,"
+    " reason, raw_text) from stdin"
+)
+
+
+def load_landed(
+    settings: Settings,
+    root: Path,
+    *,
+    until: date | None = None,
+    sources: Collection[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+    bad_share: float = DEFAULT_BAD_SHARE,
+) -> LoadReport:
+    """Load every landed batch under `root` that is not loaded yet.
+
+    until: the last business date wanted. sources: only these. progress: told every few seconds how far
+    the load is. bad_share: a batch with a larger share of bad rows is refused.
+    A refused batch does not stop the others: it is in the report and in ``ops.batch``. A second load at
+    the same time is safe. Raises what the database connection raises.
+    """
+    batches = find_batches(root, until=until, sources=sources)
+    with db.connect(settings, autocommit=True) as conn:
+        db.ensure_schema(conn)
+        ensure_raw_tables(conn)
+        report = _Load(conn, bad_share, progress).run(batches)
+    for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):
+        _alert(settings, code, list(refused))
+    return report
+
+
+def _refusal_code(result: BatchResult) -> str:
+    return result.code or ""
+
+
+def _alert(settings: Settings, code: str, refused: Sequence[BatchResult]) -> None:
+    first = refused[0]
+    more = f" ({len(refused) - 1:,} more batches for the same kind of reason)" if len(refused) > 1 else ""
+    raise_alert(
+        settings,
+        root_cause=f"load refused: {code}: {', '.join(result.batch for result in refused)[:500]}",
+        message=f"Refused {first.batch}: {first.reason}{more}",
+        next_action=first.next_action or "",
+        detail={"batches": [result.batch for result in refused]},
+    )
+
+
+class _Load:
+    def __init__(
+        self, conn: psycopg.Connection[Any], bad_share: float, progress: Callable[[str], None] | None
+    ) -> None:
+        self._conn = conn
+        self._bad_share = bad_share
+        self._progress = progress
+        self._notices: list[tuple[int, str, str | None]] = []
+
+    def run(self, batches: Sequence[LandedBatch]) -> LoadReport:
+        conn = self._conn
+        for setting in (
+            "set client_min_messages = notice",
+            "set timezone = 'UTC'",
+            "set datestyle = 'ISO, YMD'",
+            # A batch whose commit a crash takes back is simply loaded again; the end of the load
+            # waits for the disk (below), once for all of them.
+            "set synchronous_commit = off",
+            # The planner does not know yet how well the rows of a new batch lie together.
+            "set enable_seqscan = off",
+        ):
+            conn.execute(setting)
+        conn.add_notice_handler(self._take_notice)
+        checks.read_stores(conn)
+        report = LoadReport()
+        waiting = self._not_done_yet(batches, report)
+        rows = 0
+        told = time.monotonic()
+        for number, (batch, observed) in enumerate(waiting, 1):
+            result = self._take(batch, observed)
+            if result is None:
+                report.unchanged += 1
+            elif result.state == "refused":
+                report.refused.append(result)
+            elif result.state == "duplicate":
+                report.duplicates.append(result)
+            else:
+                report.loaded.append(result)
+                rows += result.rows_loaded
+            if self._progress and (time.monotonic() - told > _PROGRESS_SECONDS or number == len(waiting)):
+                self._progress(f"loaded {number:,} of {len(waiting):,} batches, {rows:,} rows")
+                told = time.monotonic()
+        conn.execute("set synchronous_commit = on")
+        conn.execute("select pg_logical_emit_message(true, 'memberhouse', 'load finished')")
+        return report
+
+    # ---------------------------------------------------------------- what is there already
+
+    def _not_done_yet(
+        self, batches: Sequence[LandedBatch], report: LoadReport
+    ) -> list[tuple[LandedBatch, str | None]]:
+        """The batches to take, each with what its files hold where that was looked at already."""
+        places: dict[Place, list[_Entry]] = defaultdict(list)
+        rows = self._conn.execute(
+            sql.SQL("select source, feed, business_date, {} from ops.batch").format(_ENTRY_COLUMNS)
+        )
+        for source, feed, business_date, *columns in rows:
+            entry = _Entry(*columns)
+            places[source, feed, business_date, entry.store_id].append(entry)
+        newest_stores = max(
+            (
+                entry.change_no
+                for (source, feed, _, _), entries in places.items()
+                if (source, feed) == ("reference", "stores")
+                for entry in entries
+                if entry.state == "loaded"
+            ),
+            default=0,
+        )
+        waiting: list[tuple[LandedBatch, str | None]] = []
+        for batch in batches:
+            entries = places.get(batch.place, [])
+            if _is_taken(batch, entries):
+                report.unchanged += 1
+                continue
+            observed = None
+            refusals = [entry for entry in entries if entry.name == batch.name and entry.state == "refused"]
+            if refusals:
+                last = max(refusals, key=lambda entry: entry.batch_id)
+                observed = _observed_sha256(batch)
+                stores_came = last.refusal_code == "too_many_bad_rows" and newest_stores > last.change_no
+                if last.observed == observed and not stores_came:
+                    report.still_refused.append(str(batch))
+                    continue
+            waiting.append((batch, observed))
+        return waiting
+
+    # ---------------------------------------------------------------- one batch
+
+    def _take(self, batch: LandedBatch, observed: str | None) -> BatchResult | None:
+        """Load, or record why not. None: another loader was faster."""
+        try:
+            if batch.problem is not None or batch.manifest is None:
+                problem = batch.problem
+                raise Refused(
+                    problem.code if problem else "bad_manifest",
+                    problem.message if problem else "no manifest",
+                    "Correct the manifest or its place, or have the batch delivered again.",
+                )
+            feed = FEEDS[batch.source, batch.feed]
+            readers = [
+                FileReader(batch.folder, entry, file_no, batch.manifest.encoding, feed)
+                for file_no, entry in enumerate(batch.manifest.files, 1)
+            ]
+            return self._load(batch, batch.manifest, feed, readers)
+        except Refused as refusal:
+            return self._refuse(batch, refusal, observed)
+        except psycopg.DataError as error:
+            unloadable = Refused(
+                "database_refused",
+                f"The database would not take the batch: {str(error).splitlines()[0]}.",
+                "Look at the named line of the file; if it seems right, this is a bug worth reporting.",
+            )
+            return self._refuse(batch, unloadable, observed)
+
+    def _load(
+        self, batch: LandedBatch, manifest: Manifest, feed: Feed, readers: Sequence[FileReader]
+    ) -> BatchResult | None:
+        for reader in readers:
+            reader.open()
+            # outside the batch's transaction: altering a table locks it until the transaction ends
+            if reader.extra_columns:
+                ensure_extra_columns(self._conn, feed, reader.extra_columns)
+        with self._conn.transaction():
+            day = self._lock_and_look(batch)
+            here = [entry for entry in day if entry.store_id == batch.store_id]
+            if _is_taken(batch, here):
+                return None
+            content = manifest.content_sha256()
+            _refuse_unrevised_change(batch, content, here)
+            active = [entry for entry in here if entry.state == "loaded"]
+            for entry in active:
+                if entry.content == content and entry.revision >= manifest.revision:
+                    return self._record_duplicate(batch, manifest, entry)
+            superseded = [entry.batch_id for entry in active if entry.revision < manifest.revision]
+            newer = next((entry for entry in active if entry.revision > manifest.revision), None)
+            neighbours = [
+                entry.batch_id
+                for entry in day
+                if newer is None
+                and entry.state == "loaded"
+                and entry.batch_id not in superseded
+                and (batch.store_id in (entry.store_id, EVERY_STORE) or entry.store_id == EVERY_STORE)
+            ]
+            work = _Work(batch, manifest, feed, readers, self._new_entry(batch, manifest, content))
+            pages = self._pages(feed)
+            self._copy(work)
+            self._index(feed, pages)
+            self._check(work, neighbours)
+            self._account(work)
+            result = self._close(work, newer)
+            self._supersede(work, superseded, neighbours)
+        if (batch.source, batch.feed) == ("reference", "stores"):
+            checks.read_stores(self._conn)
+        return result
+
+    def _lock_and_look(self, batch: LandedBatch) -> list[_Entry]:
+        """Hold the feed's business date until the transaction ends, and see what is there of it."""
+        self._conn.execute(
+            "select pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            (f"memberhouse load {batch.source}/{batch.feed}/{batch.business_date}",),
+        )
+        rows = self._conn.execute(_SELECT_DAY, (batch.source, batch.feed, batch.business_date)).fetchall()
+        return [_Entry(*row) for row in rows]
+
+    def _new_entry(self, batch: LandedBatch, manifest: Manifest, content: str) -> int:
+        row = self._conn.execute(
+            "insert into ops.batch (source, feed, business_date, store_id, batch_name, revision,"
+            " content_sha256, manifest, state) values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, 'loaded')"
+            " returning batch_id",
+            (*batch.place, batch.name, manifest.revision, content, batch.manifest_text),
+        ).fetchone()
+        assert row is not None  # noqa: S101  (an insert ... returning has a row)
+        return int(row[0])
+
+    def _pages(self, feed: Feed) -> int:
+        row = self._conn.execute(
+            "select pg_relation_size(%s::text::regclass) / current_setting('block_size')::bigint",
+            (f"raw.{feed.raw_table}",),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _index(self, feed: Feed, first_page: int) -> None:
+        """Enter the pages that have come since `first_page` in the index on the batch."""
+        self._conn.execute(
+            "select brin_summarize_range(%s::text::regclass, page)"
+            " from generate_series(%s::bigint, %s::bigint, %s::bigint) as page",
+            (
+                f"raw.{feed.batch_index}",
+                first_page - first_page % PAGES_PER_RANGE,
+                self._pages(feed) - 1,
+                PAGES_PER_RANGE,
+            ),
+        )
+
+    def _copy(self, work: _Work) -> None:
+        """All files into the raw table; what COPY skipped joins the rejects. Raises Refused."""
+        for reader in work.readers:
+            statement = _copy_statement(work.feed.raw_table, tuple(reader.columns))
+            self._notices.clear()
+            with self._conn.cursor() as cursor:
+                with cursor.copy(statement) as copy:
+                    for lines in reader.copy_lines(work.batch_id):
+                        copy.write(lines)
+                        bad = len(reader.rejects) + len(self._notices)
+                        if bad > self._bad_share * max(reader.entry.rows, reader.rows_in):
+                            raise self._too_many_bad_rows(reader, bad)
+                copied = cursor.rowcount
+            reader.verify()
+            work.rejects.extend(reader.rejects)
+            if len(self._notices) != reader.sent - copied:
+                raise Refused(
+                    "rows_unaccounted",
+                    f"{reader.entry.name}: of {reader.sent:,} rows {copied:,} were loaded and"
+                    f" {len(self._notices):,} reported as skipped.",
+                    "The server must report skipped rows in English: set lc_messages to C there.",
+                )
+            if self._notices:
+                found = reader.locate(copy_lines={line for line, _, _ in self._notices})
+                for copy_line, column, value in self._notices:
+                    work.rejects.append(_wrong_type(reader, found[copy_line], column, value))
+
+    def _check(self, work: _Work, neighbours: Sequence[int]) -> None:
+        """Take rows that break a check out of the raw table, and rows that repeat another."""
+        conn, feed = self._conn, work.feed
+        found = checks.broken_rows(
+            conn,
+            feed,
+            work.batch_id,
+            store_id=work.batch.store_id,
+            produced_at=work.manifest.produced_at,
+        )
+        self._take_out(feed, [finding.row_id for finding in found])
+        repeats = checks.repeated_rows(conn, feed, work.batch_id, neighbours)
+        self._take_out(feed, [repeat.row_id for repeat in repeats])
+        work.repeats = [repeat for repeat in repeats if repeat.identical]
+        found += [_contradiction(feed, repeat) for repeat in repeats if not repeat.identical]
+        for reader in work.readers:
+            mine = [finding for finding in found if finding.file_no == reader.file_no]
+            if mine:
+                located = reader.locate(line_nos={finding.line_no for finding in mine})
+                work.rejects.extend(_rejected(finding, located[finding.line_no]) for finding in mine)
+        rows_in = sum(reader.rows_in for reader in work.readers)
+        if len(work.rejects) > self._bad_share * rows_in:
+            raise self._too_many_bad_rows_of_batch(work, rows_in)
+
+    def _take_out(self, feed: Feed, row_ids: list[str]) -> None:
+        if row_ids:
+            self._conn.execute(
+                sql.SQL("delete from {} where ctid = any(%s::tid[])").format(
+                    sql.Identifier("raw", feed.raw_table)
+                ),
+                (row_ids,),
+            )
+
+    # ---------------------------------------------------------------- the accounts
+
+    def _account(self, work: _Work) -> None:
+        """Write down where every row and every cent went, and refuse the batch if one is missing."""
+        conn, feed = self._conn, work.feed
+        names = {reader.file_no: reader.entry.name for reader in work.readers}
+        aside = _tally(feed, "quarantined", work.rejects)
+        aside += _tally(feed, "duplicate", [_as_reject(repeat) for repeat in work.repeats])
+        in_raw: dict[str, tuple[int, Decimal]] = {
+            file_name: (rows, amount)
+            for file_name, rows, amount in conn.execute(
+                _book_loaded(feed.source, feed.name),
+                {"batch_id": work.batch_id, "file_names": list(names.values())},
+            )
+        }
+        for reader in work.readers:
+            rows, amount = in_raw.get(reader.entry.name, (0, Decimal(0)))
+            of_file = [balance for balance in aside if balance.file_no == reader.file_no]
+            _refuse_unless_conserved(feed, reader, rows, amount, of_file)
+        with conn.cursor() as cursor:
+            if aside:
+                cursor.executemany(
+                    "insert into ops.load_balance (batch_id, file_name, outcome, store_id, business_date,"
+                    " rows, amount, rows_without_amount) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+                    [
+                        (
+                            work.batch_id,
+                            names[balance.file_no],
+                            balance.outcome,
+                            balance.store_id,
+                            balance.business_date,
+                            balance.rows,
+                            balance.amount,
+                            balance.rows_without_amount,
+                        )
+                        for balance in aside
+                    ],
+                )
+            if work.rejects:
+                with cursor.copy(_COPY_REJECTED) as copy:
+                    for reject in work.rejects:
+                        copy.write_row(
+                            (
+                                work.batch_id,
+                                feed.source,
+                                feed.name,
+                                names[reject.file_no],
+                                reject.line_no,
+                                reject.code,
+                                reject.column,
+                                reject.reason,
+                                reject.raw_text,
+                            )
+                        )
+        self._keep_repeats(work.batch_id, work.repeats)
+
+    def _close(self, work: _Work, newer: _Entry | None) -> BatchResult:
+        rows_in = sum(reader.rows_in for reader in work.readers)
+        quarantined, duplicate = len(work.rejects), len(work.repeats)
+        state = "superseded" if newer else "loaded"
+        self._conn.execute(
+            "update ops.batch set state = %s, reason = %s, rows_in = %s, rows_loaded = %s,"
+            " rows_quarantined = %s, rows_duplicate = %s where batch_id = %s",
+            (
+                state,
+                f"revision {newer.revision} (batch {newer.batch_id}) was there before it" if newer else None,
+                rows_in,
+                rows_in - quarantined - duplicate,
+                quarantined,
+                duplicate,
+                work.batch_id,
+            ),
+        )
+        return BatchResult(
+            batch=str(work.batch),
+            state=state,
+            rows_in=rows_in,
+            rows_loaded=rows_in - quarantined - duplicate,
+            rows_quarantined=quarantined,
+            rows_duplicate=duplicate,
+            remarks=_remarks(work),
+        )
+
+    def _supersede(self, work: _Work, superseded: Sequence[int], neighbours: Sequence[int]) -> None:
+        if not superseded:
+            return
+        self._conn.execute(
+            "update ops.batch set state = 'superseded', change_no = nextval('ops.batch_change'),"
+            " reason = %s where batch_id = any(%s)",
+            (f"replaced by revision {work.manifest.revision} (batch {work.batch_id})", list(superseded)),
+        )
+        self._reinstate(work, superseded, neighbours)
+
+    def _reinstate(self, work: _Work, superseded: Sequence[int], neighbours: Sequence[int]) -> None:
+        """Rows of other batches that were left out as repeats of superseded rows take their place,
+        unless the new batch or another one has them too."""
+        freed: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for batch_id, row in self._conn.execute(
+            "delete from quarantine.duplicate_row as twin using ops.batch as batch"
+            " where twin.of_batch_id = any(%s) and batch.batch_id = twin.batch_id"
+            " and batch.state = 'loaded' returning twin.batch_id, twin.row",
+            (list(superseded),),
+        ):
+            freed[batch_id].append(row)
+        for batch_id, rows in freed.items():
+            self._conn.execute(
+                sql.SQL(
+                    "insert into {table} select * from jsonb_populate_recordset(null::{table}, %s)"
+                ).format(table=sql.Identifier("raw", work.feed.raw_table)),
+                (Jsonb(rows),),
+            )
+            others = [work.batch_id, *(other for other in neighbours if other != batch_id)]
+            repeats = checks.repeated_rows(self._conn, work.feed, batch_id, others)
+            # a row that the new batch has with other content stays out as well: the new batch is the
+            # newer word on it
+            self._take_out(work.feed, [repeat.row_id for repeat in repeats])
+            self._keep_repeats(batch_id, repeats)
+            again = {(repeat.file_no, repeat.line_no) for repeat in repeats}
+            back = [row for row in rows if (row["_file_no"], row["_line_no"]) not in again]
+            self._rebook(work.feed, batch_id, back)
+
+    def _rebook(self, feed: Feed, batch_id: int, rows: Sequence[dict[str, Any]]) -> None:
+        """Book rows over from duplicate to loaded."""
+        self._conn.execute(
+            "update ops.batch set rows_loaded = rows_loaded + %(rows)s,"
+            " rows_duplicate = rows_duplicate - %(rows)s, change_no = nextval('ops.batch_change')"
+            " where batch_id = %(batch_id)s",
+            {"rows": len(rows), "batch_id": batch_id},
+        )
+        with self._conn.cursor() as cursor:
+            cursor.executemany(
+                "insert into ops.load_balance"
+                " (batch_id, file_name, outcome, store_id, business_date, rows, amount)"
+                " select batch_id, manifest #>> array['files', (%(file_no)s - 1)::text, 'name'], outcome,"
+                " %(store_id)s, %(business_date)s, sign, sign * %(amount)s::numeric"
+                " from ops.batch, (values ('duplicate', -1), ('loaded', 1)) as entry (outcome, sign)"
+                " where batch_id = %(batch_id)s",
+                [
+                    {
+                        "batch_id": batch_id,
+                        "file_no": row["_file_no"],
+                        "store_id": row.get(feed.store or ""),
+                        "business_date": row.get("business_date"),
+                        "amount": row.get(feed.money or ""),
+                    }
+                    for row in rows
+                ],
+            )
+
+    def _keep_repeats(self, batch_id: int, repeats: Sequence[checks.Repeat]) -> None:
+        """Keep rows that repeat another batch's: a revision may take that one away."""
+        elsewhere = [repeat for repeat in repeats if repeat.of_batch_id != batch_id]
+        if not elsewhere:
+            return
+        with self._conn.cursor() as cursor:
+            cursor.executemany(
+                "insert into quarantine.duplicate_row (batch_id, file_no, line_no, of_batch_id, row)"
+                " values (%s, %s, %s, %s, %s)",
+                [
+                    (batch_id, repeat.file_no, repeat.line_no, repeat.of_batch_id, Jsonb(repeat.row))
+                    for repeat in elsewhere
+                ],
+            )
+
+    def _record_duplicate(self, batch: LandedBatch, manifest: Manifest, twin: _Entry) -> BatchResult:
+        rows = sum(entry.rows for entry in manifest.files)
+        reason = f"the same content as the batch {twin.name} (batch {twin.batch_id})"
+        self._conn.execute(
+            "insert into ops.batch (source, feed, business_date, store_id, batch_name, revision,"
+            " content_sha256, manifest, state, reason, rows_in, rows_duplicate)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, 'duplicate', %s, %s, %s)",
+            (
+                *batch.place,
+                batch.name,
+                manifest.revision,
+                manifest.content_sha256(),
+                batch.manifest_text,
+                reason,
+                rows,
+                rows,
+            ),
+        )
+        return BatchResult(str(batch), "duplicate", rows_in=rows, rows_duplicate=rows, reason=reason)
+
+    # ---------------------------------------------------------------- refusals
+
+    def _refuse(self, batch: LandedBatch, refusal: Refused, observed: str | None) -> BatchResult:
+        manifest = batch.manifest
+        self._conn.execute(
+            "insert into ops.batch (source, feed, business_date, store_id, batch_name, revision,"
+            " content_sha256, manifest, state, reason, refusal_code, observed_sha256)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, 'refused', %s, %s, %s)",
+            (
+                *batch.place,
+                batch.name,
+                batch.revision,
+                manifest.content_sha256() if manifest else None,
+                Jsonb(manifest.model_dump(mode="json")) if manifest else None,
+                str(refusal),
+                refusal.code,
+                observed or _observed_sha256(batch),
+            ),
+        )
+        return BatchResult(
+            str(batch),
+            "refused",
+            code=refusal.code,
+            reason=refusal.message,
+            next_action=refusal.next_action,
+        )
+
+    def _too_many_bad_rows(self, reader: FileReader, bad: int) -> Refused:
+        reasons = [reject.reason for reject in reader.rejects]
+        reasons += [f"a value of {column} cannot be read" for _, column, _ in self._notices]
+        return self._bad_rows_refusal(f"{reader.entry.name}: at least {bad:,}", reader.entry.rows, reasons)
+
+    def _too_many_bad_rows_of_batch(self, work: _Work, rows_in: int) -> Refused:
+        reasons = [reject.reason for reject in work.rejects]
+        return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, reasons)
+
+    def _bad_rows_refusal(self, bad: str, rows: int, reasons: Iterable[str]) -> Refused:
+        common = "; ".join(
+            f"{count:,} × {reason}" for reason, count in Counter(reasons).most_common(_REASONS_SHOWN)
+        )
+        return Refused(
+            "too_many_bad_rows",
+            f"{bad} of {rows:,} rows are bad, more than the allowed {self._bad_share:.0%}."
+            f" Most common: {common}.",
+            "Correct the cause at the sender; for unknown stores, load the stores file: the batch is then"
+            " tried again by itself.",
+        )
+
+    def _take_notice(self, notice: psycopg.errors.Diagnostic) -> None:
+        match = _NOTICE.search(notice.message_primary or "")
+        if match:
+            self._notices.append((int(match[1]), match[2], match[3]))
+
+
+@dataclass
+class _Work:
+    """A batch on its way: what was read, put aside, found to repeat."""
+
+    batch: LandedBatch
+    manifest: Manifest
+    feed: Feed
+    readers: Sequence[FileReader]
+    batch_id: int
+    rejects: list[Reject] = field(default_factory=list)
+    repeats: list[checks.Repeat] = field(default_factory=list)
+
+
+def _is_taken(batch: LandedBatch, here: Iterable[_Entry]) -> bool:
+    """Whether this very batch was taken before: name, revision and content."""
+    if batch.manifest is None:
+        return False
+    content = batch.manifest.content_sha256()
+    return any(
+        entry.name == batch.name
+        and entry.revision == batch.manifest.revision
+        and entry.content == content
+        and entry.state != "refused"
+        for entry in here
+    )
+
+
+def _refuse_unrevised_change(batch: LandedBatch, content: str, here: Iterable[_Entry]) -> None:
+    for entry in here:
+        if (
+            entry.name == batch.name
+            and entry.state in ("loaded", "superseded")
+            and entry.content != content
+            and entry.revision >= batch.revision
+        ):
+            raise Refused(
+                "changed_without_revision",
+                f"A batch of this name was loaded with other content as revision {entry.revision}"
+                f" (batch {entry.batch_id}); this one is revision {batch.revision}.",
+                "Send changed content with a higher revision in the manifest.",
+            )
+
+
+def _observed_sha256(batch: LandedBatch) -> str:
+    """One checksum over the manifest and the files as they lie there."""
+    digest = hashlib.sha256(batch.manifest_text.encode())
+    for entry in batch.manifest.files if batch.manifest else ():
+        try:
+            with (batch.folder / entry.name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError:
+            digest.update(b"missing")
+    return digest.hexdigest()
+
+
+@cache
+def _copy_statement(table: str, columns: tuple[str, ...]) -> sql.Composed:
+    names = map(sql.Identifier, ("_batch_id", "_file_no", "_line_no", *columns))
+    return sql.SQL(
+        "copy {} ({}) from stdin"
+        " (format csv, force_null *, on_error ignore, log_verbosity verbose, encoding 'UTF8')"
+    ).format(sql.Identifier("raw", table), sql.SQL(", ").join(names))
+
+
+@cache
+def _book_loaded(source: str, feed_name: str) -> sql.Composed:
+    """Book what lies in the raw table, by store and day; returns rows and money by file."""
+    feed = FEEDS[source, feed_name]
+
+    def column_or_null(name: str | None, sql_type: str) -> sql.Composable:
+        return sql.Identifier(name) if name else sql.SQL("null::" + sql_type)
+
+    return sql.SQL(
+        """
+        with booked as (
+            insert into ops.load_balance
+                (batch_id, file_name, outcome, store_id, business_date, rows, amount)
+            select %(batch_id)s, (%(file_names)s::text[])[_file_no], 'loaded', {store}, {day},
+                   count(*), sum({money})
+            from {table}
+            where _batch_id = %(batch_id)s
+            group by _file_no, {store}, {day}
+            returning file_name, rows, amount
+        )
+        select file_name, sum(rows)::bigint, coalesce(sum(amount), 0) from booked group by file_name
+        """
+    ).format(
+        store=column_or_null(feed.store, "text"),
+        day=column_or_null("business_date" if feed.column("business_date") else None, "date"),
+        money=column_or_null(feed.money, "numeric"),
+        table=sql.Identifier("raw", feed.raw_table),
+    )
+
+
+@dataclass(frozen=True)
+class _Balance:
+    """Rows of one file, outcome, store and day that did not go into ``raw``, and their money."""
+
+    file_no: int
+    outcome: str
+    store_id: str | None
+    business_date: date | None
+    rows: int
+    amount: Decimal | None
+    rows_without_amount: int
+
+
+def _tally(feed: Feed, outcome: str, rejects: Iterable[Reject]) -> list[_Balance]:
+    groups: dict[tuple[int, str | None, date | None], list[Decimal | None]] = defaultdict(list)
+    for reject in rejects:
+        groups[reject.file_no, reject.store_id(feed), reject.business_date(feed)].append(reject.amount(feed))
+    tallied = []
+    for (file_no, store_id, business_date), amounts in groups.items():
+        readable = [amount for amount in amounts if amount is not None]
+        tallied.append(
+            _Balance(
+                file_no=file_no,
+                outcome=outcome,
+                store_id=store_id,
+                business_date=business_date,
+                rows=len(amounts),
+                amount=sum(readable, Decimal(0)) if readable else None,
+                rows_without_amount=len(amounts) - len(readable) if feed.money else 0,
+            )
+        )
+    return tallied
+
+
+def _refuse_unless_conserved(
+    feed: Feed, reader: FileReader, rows: int, amount: Decimal, aside: Sequence[_Balance]
+) -> None:
+    """What lies in the raw table and what was put aside must be what was read, in rows and in money."""
+    accounted = rows + sum(balance.rows for balance in aside)
+    if accounted != reader.rows_in:
+        raise Refused(
+            "rows_not_conserved",
+            f"{reader.entry.name}: {reader.rows_in:,} rows were read, {accounted:,} are accounted for.",
+            "This is a bug of the loader: report it with the file.",
+        )
+    stated = reader.entry.amount_total
+    if stated is None or feed.money is None or any(balance.rows_without_amount for balance in aside):
+        # nothing stated, or rows whose amount cannot be read: their number is in ops.load_balance
+        return
+    total = amount + sum((balance.amount or Decimal(0) for balance in aside), Decimal(0))
+    if total != stated:
+        raise Refused(
+            "amount_differs",
+            f"{reader.entry.name}: {feed.money} sums to {total:,}, its manifest says {stated:,}.",
+            "Ask the sender which is right, and for a batch in which both agree.",
+        )
+
+
+def _wrong_type(reader: FileReader, row: Located, column: str, value: str | None) -> Reject:
+    declared = reader.feed.column(column)
+    kind = declared.kind if declared else "text"
+    return Reject(
+        file_no=reader.file_no,
+        line_no=row.line_no,
+        code="wrong_type",
+        column=column,
+        reason=f"{column} is {value!r}, which is no {kind}",
+        raw_text=row.raw_text,
+        fields=row.fields,
+    )
+
+
+def _rejected(finding: checks.Finding, row: Located) -> Reject:
+    return Reject(
+        file_no=finding.file_no,
+        line_no=finding.line_no,
+        code=finding.code,
+        column=finding.column,
+        reason=finding.reason,
+        raw_text=row.raw_text,
+        fields=row.fields,
+    )
+
+
+def _contradiction(feed: Feed, repeat: checks.Repeat) -> checks.Finding:
+    return checks.Finding(
+        row_id=repeat.row_id,
+        file_no=repeat.file_no,
+        line_no=repeat.line_no,
+        code="contradicts_earlier_row",
+        column=None,
+        reason=(
+            f"line {repeat.of_line_no} of batch {repeat.of_batch_id} has the same"
+            f" {', '.join(checks.identity(feed))} with other content"
+        ),
+        row=repeat.row,
+    )
+
+
+def _as_reject(repeat: checks.Repeat) -> Reject:
+    fields = {name: str(value) for name, value in repeat.row.items() if value is not None}
+    return Reject(repeat.file_no, repeat.line_no, "duplicate", None, "", "", fields)
+
+
+def _remarks(work: _Work) -> tuple[str, ...]:
+    remarks = [f"manifest key {key!r} is not in the contract; kept" for key in work.manifest.unknown_keys()]
+    personal = sorted(set().union(*(reader.personal_names for reader in work.readers)))
+    extra = sorted(set().union(*(reader.extra_names for reader in work.readers)))
+    remarks += [f"personal column {name!r} is not loaded" for name in personal]
+    remarks += [f"column {name!r} is not in the contract; kept" for name in extra]
+    return tuple(remarks)

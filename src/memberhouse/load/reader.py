@@ -1,0 +1,662 @@
+"""From a landed file to lines that PostgreSQL's COPY takes, in one pass and flat memory.
+
+The file is read in blocks of whole records. What COPY would stop at (a ragged row, a NUL byte, bytes of
+another encoding, an oversized field) is put aside here; values of a wrong type are left to COPY, which
+skips and names them. Every good line goes out with its place in front: batch, file, line.
+
+A damaged or deceitful file raises `Refused`, at the latest when its end has been read: the caller must
+not commit before.
+"""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import difflib
+import hashlib
+import io
+import itertools
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from memberhouse.landing.manifest import FileEntry
+from memberhouse.load.refused import Refused
+from memberhouse.sources.feeds import Feed
+
+# A longer field is no field of a till or an app, and COPY's error handling would repeat it.
+MAX_FIELD = 131_072
+_PIECE = 1 << 18
+_BLOCK = 1 << 20
+# A record that does not end within this is an unclosed quote, or no text file at all.
+_MAX_RECORD = 16 << 20
+_MAX_EXTRA_COLUMNS = 100
+_MAX_RAW_TEXT = 10_000
+_WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
+JSON_EXTRAS = "_extra"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that was not loaded: why, and what is known of it.
+
+    fields: the row's values by column name when it could be taken apart, else empty.
+    """
+
+    file_no: int
+    line_no: int
+    code: str
+    column: str | None
+    reason: str
+    raw_text: str
+    fields: dict[str, str]
+
+    def business_date(self, feed: Feed) -> date | None:
+        """The row's business date, where it has a readable one."""
+        try:
+            return date.fromisoformat(self.fields["business_date"]) if feed.column("business_date") else None
+        except (KeyError, ValueError):
+            return None
+
+    def amount(self, feed: Feed) -> Decimal | None:
+        """The row's money, where it has a readable amount."""
+        try:
+            amount = Decimal(self.fields[feed.money or ""])
+        except (KeyError, InvalidOperation):
+            return None
+        return amount if amount.is_finite() else None
+
+    def store_id(self, feed: Feed) -> str | None:
+        """The row's store, where it names one."""
+        return self.fields.get(feed.store or "") or None
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Whole records as lines.
+
+    quoted: there are quotes, a record may span lines. plain: no quotes, no NUL, no lone carriage return.
+    undecodable: places in `lines` with bytes of another encoding.
+    """
+
+    first_line: int
+    lines: list[str]
+    quoted: bool
+    plain: bool
+    undecodable: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Record:
+    """One record: where it starts, its text, and its fields or what is wrong with it."""
+
+    line_no: int
+    raw: str
+    fields: list[str]
+    wrong: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Located:
+    """A row found again: the line it starts on, its text and its fields by name."""
+
+    line_no: int
+    raw_text: str
+    fields: dict[str, str]
+
+
+class FileReader:
+    """Reads one file of a batch. `open`, then `copy_lines` to its end, then the figures are true.
+
+    columns: the raw table's columns in the order of the lines. extra_columns: those beyond the contract,
+    with their SQL types. rows_in: records read, without the header. rejects: rows put aside.
+    sent: rows given to COPY.
+    """
+
+    def __init__(self, folder: Path, entry: FileEntry, file_no: int, encoding: str, feed: Feed) -> None:
+        self.entry = entry
+        self.file_no = file_no
+        self.feed = feed
+        self.columns: list[str] = []
+        self.extra_columns: dict[str, str] = {}
+        self.extra_names: set[str] = set()
+        self.personal_names: set[str] = set()
+        self.rows_in = 0
+        self.sent = 0
+        self.rejects: list[Reject] = []
+        self._path = folder / entry.name
+        self._encoding = "utf-8" if encoding == "utf-8-sig" else encoding
+        self._is_json = ".jsonl" in entry.name
+        self._names: list[str] = []
+        self._keep: list[int] | None = None
+        self._stored_sha256 = hashlib.sha256()
+        # the first block, read for the header, and what follows it
+        self._head: list[bytes] = []
+        self._tail: Iterator[bytes] = iter(())
+
+    # ---------------------------------------------------------------- the file as a whole
+
+    def open(self) -> None:
+        """Look at the file and its header. Raises Refused."""
+        name = self.entry.name
+        if name.endswith(".parquet"):
+            raise Refused(
+                "parquet_not_read",
+                f"{name}: parquet files are not read by this version.",
+                "Land the batch as .csv, .csv.gz, .jsonl or .jsonl.gz.",
+            )
+        if not self._path.is_file():
+            raise Refused(
+                "file_missing",
+                f"{name} is in the manifest and not in the folder.",
+                "Deliver the file, or a manifest without it.",
+            )
+        size = self._path.stat().st_size
+        if size == 0:
+            raise Refused("empty_file", f"{name} has zero bytes.", "Ask the sender for the file again.")
+        if size != self.entry.bytes:
+            raise Refused(
+                "size_differs",
+                f"{name} has {size:,} bytes, its manifest says {self.entry.bytes:,}.",
+                "Ask the sender for the file again: it was cut or changed on its way.",
+            )
+        self._tail = self._byte_blocks()
+        self._head = list(itertools.islice(self._tail, 1))
+        if self._is_json:
+            self._names = [column.name for column in self.feed.loaded_columns]
+            self.columns = [*self._names, JSON_EXTRAS]
+            self.extra_columns = {JSON_EXTRAS: "jsonb"}
+        else:
+            self._take_header(self._read_header())
+
+    def verify(self) -> None:
+        """After the last line: the file is what its manifest says. Raises Refused."""
+        if self._stored_sha256.hexdigest() != self.entry.sha256.lower():
+            raise Refused(
+                "checksum_differs",
+                f"{self.entry.name} does not have the SHA-256 of its manifest.",
+                "Ask the sender for the file again: it was changed on its way.",
+            )
+        if self.rows_in != self.entry.rows:
+            raise Refused(
+                "row_count_differs",
+                f"{self.entry.name} has {self.rows_in:,} rows, its manifest says {self.entry.rows:,}.",
+                "Ask the sender which is right, and for a batch in which both agree.",
+            )
+
+    # ---------------------------------------------------------------- rows to COPY
+
+    def copy_lines(self, batch_id: int) -> Iterator[bytes]:
+        """CSV lines for COPY: batch, file number, line number, then `columns`."""
+        prefix = f"{batch_id},{self.file_no},"
+        for block in self._body():
+            if self._is_clean(block):
+                self.rows_in += len(block.lines)
+                self.sent += len(block.lines)
+                lines = block.lines
+                if self._keep is not None:
+                    kept = itemgetter(*self._keep)
+                    lines = [",".join(kept(line.split(","))) for line in lines]
+                numbered = [
+                    f"{prefix}{line_no},{line}" for line_no, line in enumerate(lines, block.first_line)
+                ]
+                numbered.append("")
+                yield "\n".join(numbered).encode()
+                continue
+            out = io.StringIO()
+            # all quoted: the csv module leaves a lone carriage return bare, at which COPY would stop
+            writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            for record in self._records(block):
+                self.rows_in += 1
+                if record.wrong is not None:
+                    self.rejects.append(self._reject(record))
+                    continue
+                self.sent += 1
+                writer.writerow([batch_id, self.file_no, record.line_no, *self._values(record)])
+            if out.tell():
+                yield out.getvalue().encode()
+
+    def locate(
+        self, *, copy_lines: Collection[int] = (), line_nos: Collection[int] = ()
+    ) -> dict[int, Located]:
+        """Read the file again to find rows: by the line of the COPY stream on which they ended, as
+        COPY's notices count, or by their own line. Returns them by the number they were asked for."""
+        found: dict[int, Located] = {}
+        wanted_copy, wanted_own = sorted(copy_lines), sorted(line_nos)
+        wanted_copy_set, wanted_own_set = set(wanted_copy), set(wanted_own)
+        copy_line = 0
+        reader = FileReader(self._path.parent, self.entry, self.file_no, self._encoding, self.feed)
+        reader.open()
+        for block in reader._body():
+            if reader._is_clean(block):
+                for number in _within(wanted_copy, copy_line + 1, len(block.lines)):
+                    found[number] = reader._located(block, number - copy_line - 1)
+                for number in _within(wanted_own, block.first_line, len(block.lines)):
+                    found[number] = reader._located(block, number - block.first_line)
+                copy_line += len(block.lines)
+                continue
+            for record in reader._records(block):
+                if record.wrong is not None:
+                    continue
+                copy_line += 1 + sum(value.count("\n") for value in reader._values(record))
+                if copy_line in wanted_copy_set:
+                    found[copy_line] = reader._found(record)
+                if record.line_no in wanted_own_set:
+                    found[record.line_no] = reader._found(record)
+        return found
+
+    # ---------------------------------------------------------------- bytes
+
+    def _stored(self) -> Iterator[bytes]:
+        with self._path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                self._stored_sha256.update(piece)
+                yield piece
+
+    def _content(self) -> Iterator[bytes]:
+        """The file's bytes, decompressed: every member, to the end, checksums verified."""
+        if not self.entry.name.endswith(".gz"):
+            yield from self._stored()
+            return
+        members = 0
+        inflater = None
+        try:
+            for stored in self._stored():
+                piece = stored
+                while piece:
+                    if inflater is None:
+                        inflater = zlib.decompressobj(wbits=31)
+                    out = inflater.decompress(piece, _BLOCK)
+                    yield out
+                    while not inflater.eof and (inflater.unconsumed_tail or len(out) == _BLOCK):
+                        out = inflater.decompress(inflater.unconsumed_tail, _BLOCK)
+                        yield out
+                    piece = b""
+                    if inflater.eof:
+                        members += 1
+                        piece, inflater = inflater.unused_data, None
+        except zlib.error as error:
+            if members and "header" in str(error):
+                raise Refused(
+                    "trailing_garbage",
+                    f"{self.entry.name} has something that is not gzip after its end.",
+                    "Ask the sender for the file again; two files may have been glued together.",
+                ) from error
+            raise Refused(
+                "damaged_gzip",
+                f"{self.entry.name} is damaged: {error}.",
+                "Ask the sender for the file again.",
+            ) from error
+        if inflater is not None:
+            raise Refused(
+                "truncated_gzip",
+                f"{self.entry.name} ends before its gzip stream does: it is cut short.",
+                "Ask the sender for the file again.",
+            )
+
+    def _byte_blocks(self) -> Iterator[bytes]:
+        """The content cut at ends of records: at newlines outside quotes. A BOM is taken off."""
+        held = b""
+        first = True
+        for piece in self._content():
+            held += piece
+            if first and len(held) >= 3:
+                held = held.removeprefix(b"\xef\xbb\xbf")
+                first = False
+            if len(held) < _BLOCK:
+                continue
+            end = self._end_of_records(held)
+            if end:
+                yield held[:end]
+                held = held[end:]
+            elif len(held) > _MAX_RECORD:
+                raise self._unclosed_quote(held)
+        if first:
+            held = held.removeprefix(b"\xef\xbb\xbf")
+        if held:
+            if not self._is_json and held.count(b'"') % 2:
+                raise self._unclosed_quote(held)
+            yield held
+
+    def _end_of_records(self, held: bytes) -> int:
+        """Where the last whole record in `held` ends; 0 if there is none."""
+        end = held.rfind(b"\n") + 1
+        if self._is_json:
+            return end
+        quotes = held.count(b'"', 0, end)
+        while quotes % 2:
+            # inside quotes: back to the newline before the quote that opened them
+            before = held.rfind(b'"', 0, end)
+            end = held.rfind(b"\n", 0, before) + 1
+            quotes = held.count(b'"', 0, end)
+        return end
+
+    def _unclosed_quote(self, held: bytes) -> Refused:
+        opened = held.rfind(b'"')
+        excerpt = held[held.rfind(b"\n", 0, opened) + 1 :][:80].decode(self._encoding, "backslashreplace")
+        return Refused(
+            "unclosed_quote",
+            f"{self.entry.name} has a quote that is never closed, or a record of more than"
+            f" {_MAX_RECORD >> 20} MB; its last quote is in: {excerpt!r}.",
+            "Ask the sender for the file again; quotes inside a field must be doubled.",
+        )
+
+    # ---------------------------------------------------------------- lines and records
+
+    def _blocks(self) -> Iterator[_Block]:
+        line_no = 1
+        for stored in itertools.chain(self._head, self._tail):
+            content = stored
+            quoted = not self._is_json and b'"' in content
+            if not quoted and b"\r" in content:
+                content = content.replace(b"\r\n", b"\n")
+            undecodable: frozenset[int] = frozenset()
+            try:
+                lines = content.decode(self._encoding).split("\n")
+            except UnicodeDecodeError:
+                lines, undecodable = self._decode_lines(content)
+            else:
+                if not lines[-1]:
+                    lines.pop()
+            plain = not (quoted or undecodable or b"\0" in content or b"\r" in content)
+            yield _Block(line_no, lines, quoted, plain, undecodable)
+            line_no += len(lines)
+
+    def _decode_lines(self, content: bytes) -> tuple[list[str], frozenset[int]]:
+        lines, undecodable = [], []
+        for place, line in enumerate(content.removesuffix(b"\n").split(b"\n")):
+            try:
+                lines.append(line.decode(self._encoding))
+            except UnicodeDecodeError:
+                lines.append(line.decode(self._encoding, "backslashreplace"))
+                undecodable.append(place)
+        return lines, frozenset(undecodable)
+
+    def _body(self) -> Iterator[_Block]:
+        """The blocks without the header."""
+        blocks = self._blocks()
+        if self._is_json:
+            yield from blocks
+            return
+        for block in blocks:
+            header_lines = self._header_lines(block)
+            yield _Block(
+                block.first_line + header_lines,
+                block.lines[header_lines:],
+                block.quoted,
+                block.plain,
+                frozenset(place - header_lines for place in block.undecodable),
+            )
+            break
+        yield from blocks
+
+    @staticmethod
+    def _header_lines(block: _Block) -> int:
+        if not block.quoted:
+            return 1
+        reader = csv.reader(line + "\n" for line in block.lines)
+        next(reader, None)
+        return reader.line_num
+
+    def _is_clean(self, block: _Block) -> bool:
+        """Whether every line is one plain record that can go to COPY as it is."""
+        if self._is_json or not block.plain:
+            return False
+        commas = len(self._names) - 1
+        return [line.count(",") for line in block.lines].count(commas) == len(block.lines) and (
+            max(map(len, block.lines), default=0) <= MAX_FIELD
+        )
+
+    def _records(self, block: _Block) -> Iterator[_Record]:
+        if self._is_json:
+            for place, line in enumerate(block.lines):
+                if line.strip():
+                    yield self._json_record(block.first_line + place, line, place in block.undecodable)
+            return
+        start = 0
+        reader = csv.reader((line + "\n" for line in block.lines), strict=True)
+        while True:
+            wrong: tuple[str, str] | None = None
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fields = []
+                wrong = self._csv_error(str(error))
+            end = reader.line_num
+            raw = "\n".join(block.lines[start:end])
+            if raw.strip("\r"):
+                if block.undecodable and not block.undecodable.isdisjoint(range(start, end)):
+                    wrong = ("wrong_encoding", f"the row is not {self._encoding}; {self._encoding_hint(raw)}")
+                yield _Record(block.first_line + start, raw, fields, wrong or self._wrong_fields(fields, raw))
+            start = end
+
+    def _wrong_fields(self, fields: list[str], raw: str) -> tuple[str, str] | None:
+        if len(fields) != len(self._names):
+            return (
+                "ragged_row",
+                f"the row has {len(fields)} fields, the header {len(self._names)}",
+            )
+        if "\0" in raw:
+            return ("nul_byte", "the row has a NUL byte")
+        longest = max(map(len, fields))
+        if longest > MAX_FIELD:
+            return ("oversized_field", f"a field has {longest:,} characters, at most {MAX_FIELD:,} are read")
+        return None
+
+    @staticmethod
+    def _csv_error(message: str) -> tuple[str, str]:
+        if "field limit" in message:
+            return ("oversized_field", f"a field has more than {MAX_FIELD:,} characters")
+        return ("broken_quoting", f"the row breaks the rules of CSV: {message}")
+
+    def _encoding_hint(self, raw: str) -> str:
+        return "it may be GB18030: then the manifest must say so" if self._encoding == "utf-8" else raw[:40]
+
+    def _values(self, record: _Record) -> list[str]:
+        if self._keep is None:
+            return record.fields
+        return [record.fields[place] for place in self._keep]
+
+    # ---------------------------------------------------------------- JSON lines
+
+    def _json_record(self, line_no: int, line: str, undecodable: bool) -> _Record:
+        if undecodable:
+            return _Record(line_no, line, [], ("wrong_encoding", f"the row is not {self._encoding}"))
+        if len(line) > MAX_FIELD:
+            return _Record(line_no, line, [], ("oversized_field", f"the row has {len(line):,} characters"))
+        try:
+            row = json.loads(line, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            return _Record(line_no, line, [], ("poison_json", f"the row is no readable JSON: {error}"))
+        if not isinstance(row, dict):
+            return _Record(line_no, line, [], ("poison_json", "the row is not a JSON object"))
+        values: list[str] = []
+        for name in self._names:
+            value = row.pop(name, None)
+            if isinstance(value, dict | list):
+                return _Record(line_no, line, [], ("wrong_type", f"{name} holds a nested value"))
+            values.append(_as_text(value))
+        for name in list(row):
+            column = self.feed.column(name)
+            if column is not None and column.personal:
+                self.personal_names.add(name)
+                del row[name]
+        self.extra_names.update(row)
+        values.append(json.dumps(row, ensure_ascii=False) if row else "")
+        if any("\0" in value for value in values) or "\\u0000" in values[-1]:
+            return _Record(line_no, line, [], ("nul_byte", "the row has a NUL character"))
+        try:
+            "".join(values).encode()
+        except UnicodeEncodeError:
+            return _Record(line_no, line, [], ("poison_json", "the row has a lone surrogate"))
+        return _Record(line_no, line, values)
+
+    # ---------------------------------------------------------------- the header
+
+    def _read_header(self) -> list[str]:
+        if not self._head:
+            raise Refused(
+                "empty_file", f"{self.entry.name} holds nothing.", "Ask the sender for the file again."
+            )
+        content = self._head[0]
+        line = content.split(b"\n", 1)[0]
+        try:
+            line.decode(self._encoding)
+        except UnicodeDecodeError:
+            raise Refused(
+                "wrong_encoding",
+                f"{self.entry.name}: the header is not {self._encoding}.{_gb18030_hint(line)}",
+                "Declare the file's encoding in its manifest, or send UTF-8.",
+            ) from None
+        text = content.decode(self._encoding, "backslashreplace")
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+
+    def _take_header(self, header: list[str]) -> None:
+        names = [name.strip() for name in header]
+        where = self.entry.name
+        if "" in names:
+            raise Refused(
+                "unnamed_column",
+                f"{where}: column {names.index('') + 1} of the header has no name.",
+                "Send the file with a name for every column.",
+            )
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise Refused(
+                "duplicate_header",
+                f"{where}: the header has {', '.join(repeated)} more than once.",
+                "Send the file with each column once.",
+            )
+        unknown = [name for name in names if self.feed.column(name) is None]
+        required = [column.name for column in self.feed.columns if column.required]
+        missing = [name for name in required if name not in names]
+        if missing:
+            hints = []
+            for name in missing:
+                similar = _most_similar(name, unknown)
+                hints.append(f"{name} (is it the column {similar!r}?)" if similar else name)
+            raise Refused(
+                "missing_column",
+                f"{where}: required column missing: {', '.join(hints)}. The header is: {', '.join(names)}.",
+                "Send the file with the column under its contract name (docs/sources.md).",
+            )
+        if len(unknown) > _MAX_EXTRA_COLUMNS:
+            raise Refused(
+                "too_many_columns",
+                f"{where}: {len(unknown)} columns are not in the contract, more than {_MAX_EXTRA_COLUMNS}.",
+                "Check the delimiter, or send fewer columns.",
+            )
+        self._names = names
+        personal = {column.name for column in self.feed.columns if column.personal}
+        self.personal_names = personal.intersection(names)
+        self.extra_names = set(unknown)
+        raw_names = _raw_names(unknown)
+        self.extra_columns = dict.fromkeys(raw_names.values(), "text")
+        kept = [place for place, name in enumerate(names) if name not in personal]
+        self._keep = kept if len(kept) < len(names) else None
+        self.columns = [raw_names.get(names[place], names[place]) for place in kept]
+
+    # ---------------------------------------------------------------- what was put aside
+
+    def _located(self, block: _Block, place: int) -> Located:
+        line = block.lines[place]
+        return self._found(_Record(block.first_line + place, line, line.split(",")))
+
+    def _found(self, record: _Record) -> Located:
+        return Located(record.line_no, self._safe_text(record), self._by_name(record))
+
+    def _reject(self, record: _Record) -> Reject:
+        assert record.wrong is not None  # noqa: S101  (only records with something wrong come here)
+        code, reason = record.wrong
+        return Reject(
+            file_no=self.file_no,
+            line_no=record.line_no,
+            code=code,
+            column=None,
+            reason=reason,
+            raw_text=self._safe_text(record),
+            fields=self._by_name(record),
+        )
+
+    def _by_name(self, record: _Record) -> dict[str, str]:
+        """The row's fields by their names in the file, without personal ones; empty if ragged."""
+        if len(record.fields) < len(self._names):
+            return {}
+        return {
+            name: value
+            for name, value in zip(self._names, record.fields, strict=False)
+            if name not in self.personal_names
+        }
+
+    def _safe_text(self, record: _Record) -> str:
+        """The row's text for the quarantine, which holds no personal data."""
+        text = record.raw
+        if any(column.personal for column in self.feed.columns) if self._is_json else self.personal_names:
+            fields = self._by_name(record)
+            if not fields:
+                return _WITHHELD
+            if self._is_json:
+                text = json.dumps(fields, ensure_ascii=False)
+            else:
+                out = io.StringIO()
+                csv.writer(out, lineterminator="").writerow(
+                    "(not kept)" if name in self.personal_names else value
+                    for name, value in zip(self._names, record.fields, strict=False)
+                )
+                text = out.getvalue()
+        text = text.replace("\0", "\\x00")
+        if len(text) > _MAX_RAW_TEXT:
+            text = f"{text[:_MAX_RAW_TEXT]}… ({len(text):,} characters)"
+        return text.encode(errors="backslashreplace").decode()
+
+
+def _within(ordered: list[int], first: int, count: int) -> list[int]:
+    return ordered[bisect.bisect_left(ordered, first) : bisect.bisect_left(ordered, first + count)]
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _most_similar(name: str, candidates: Collection[str]) -> str | None:
+    folded = {re.sub(r"[\W_]+", "", candidate).casefold(): candidate for candidate in candidates}
+    close = difflib.get_close_matches(re.sub(r"[\W_]+", "", name).casefold(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else None
+
+
+def _raw_names(names: Collection[str]) -> dict[str, str]:
+    """Undeclared column → its name in the raw table: ``x_`` and the name in lower case, made plain."""
+    plain: dict[str, str] = {}
+    for name in names:
+        candidate = "x_" + re.sub(r"\W+", "_", name.lower())
+        # identifiers end at 63 bytes; a shortened or repeated one gets a mark of its own
+        if len(candidate.encode()) > 63 or candidate in plain.values():
+            mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+            candidate = candidate.encode()[:50].decode(errors="ignore") + "_" + mark
+        plain[name] = candidate
+    return plain
+
+
+def _gb18030_hint(content: bytes) -> str:
+    try:
+        text = content.decode("gb18030")
+    except UnicodeDecodeError:
+        return ""
+    return f" As GB18030 it reads {text[:60]!r}: the manifest should say so."

@@ -1,0 +1,21 @@
+"""What is out: publishing a release that passed, rolling back, and comparing what readers see."""
+
+from memberhouse.release.pointer import (
+    Movement,
+    PublishRefused,
+    ReleaseHeld,
+    content_hash,
+    publish,
+    releases,
+    rollback,
+)
+
+__all__ = [
+    "Movement",
+    "PublishRefused",
+    "ReleaseHeld",
+    "content_hash",
+    "publish",
+    "releases",
+    "rollback",
+]

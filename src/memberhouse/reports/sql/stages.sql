@@ -1,0 +1,6 @@
+select
+    stage_code,
+    name_en,
+    name_zh
+from bi.dim_stage
+order by sort_order, stage_code

@@ -1,0 +1,190 @@
+-- Releases: what was built, what passed, what is out. The pointer is one row a consistency group.
+
+create sequence if not exists release.release_id as integer minvalue 1;
+
+create table if not exists release.consistency_group (
+    group_name text primary key,
+    fresh_for interval not null         -- older than this since publication: stale
+);
+insert into release.consistency_group (group_name, fresh_for) values ('core', interval '36 hours')
+on conflict do nothing;
+
+create table if not exists release.release (
+    release_id integer primary key default nextval('release.release_id'),
+    as_of_date date not null,
+    state text not null default 'building' check (state in ('building', 'built', 'failed', 'abandoned')),
+    started_at timestamptz not null default clock_timestamp(),
+    built_at timestamptz,
+    -- batches up to this change are in it
+    batch_change_no bigint not null,
+    full_refresh boolean not null default false,
+    -- over the dbt project's files: a build by other rules computes every row anew
+    project_sha256 text not null
+);
+
+-- The gate's verdict, a row a release and group. (release_id, group_name, verdict) is what the pointer
+-- refers to: a verdict that is pointed at can't be taken back, and only 'passed' can be pointed at.
+create table if not exists release.verdict (
+    release_id integer not null references release.release (release_id),
+    group_name text not null references release.consistency_group (group_name),
+    verdict text not null check (verdict in ('passed', 'held')),
+    reason text not null,
+    checks_evaluated integer not null,
+    checks_failed integer not null,
+    warnings integer not null default 0,
+    detail jsonb not null default '[]',
+    decided_at timestamptz not null default clock_timestamp(),
+    primary key (release_id, group_name),
+    unique (release_id, group_name, verdict),
+    constraint passed_means_checked check (
+        verdict = 'held' or (checks_evaluated > 0 and checks_failed = 0)
+    )
+);
+
+create table if not exists release.current (
+    group_name text primary key references release.consistency_group (group_name),
+    release_id integer not null,
+    verdict text not null default 'passed' check (verdict = 'passed'),
+    published_at timestamptz not null default clock_timestamp(),
+    is_pinned boolean not null default false,   -- after a rollback: nothing newer until unpinned
+    constraint only_passed_releases_are_published
+        foreign key (release_id, group_name, verdict)
+        references release.verdict (release_id, group_name, verdict)
+);
+
+-- Every movement of the pointer, append-only.
+create table if not exists release.publication (
+    publication_id bigint generated always as identity primary key,
+    group_name text not null references release.consistency_group (group_name),
+    action text not null check (action in ('publish', 'rollback')),
+    release_id integer not null references release.release (release_id),
+    previous_release_id integer references release.release (release_id),
+    at timestamptz not null default clock_timestamp(),
+    by_user text not null default session_user
+);
+create index if not exists publication_by_release on release.publication (group_name, release_id);
+
+-- The pointer cannot be moved without leaving a line in the publication log, by whatever hand.
+create or replace function release.log_movement() returns trigger
+language plpgsql security definer set search_path = release, pg_temp as $$
+declare
+    previous integer;
+begin
+    if tg_op = 'DELETE' then
+        raise exception 'release.current: a pointer is moved, never removed';
+    end if;
+    if tg_op = 'UPDATE' then
+        if new.release_id = old.release_id then return new; end if;
+        previous := old.release_id;
+    end if;
+    insert into release.publication (group_name, action, release_id, previous_release_id)
+    values (
+        new.group_name,
+        case when new.release_id < previous then 'rollback' else 'publish' end,
+        new.release_id,
+        previous
+    );
+    return new;
+end
+$$;
+create or replace trigger log_movement
+    before insert or update or delete on release.current
+    for each row execute function release.log_movement();
+
+-- The release that this session reads: the pointer, or the one asked for with
+-- "set memberhouse.release = N" when that was ever published. 0: nothing is published.
+-- STABLE: one snapshot for the whole statement, so a statement sees one release.
+create or replace function release.visible(of_group text) returns integer
+language plpgsql stable parallel safe security definer set search_path = release, pg_temp as $$
+declare
+    asked text := nullif(current_setting('memberhouse.release', true), '');
+begin
+    if asked is null then
+        return coalesce((select c.release_id from release.current as c where c.group_name = of_group), 0);
+    end if;
+    if asked !~ '^[0-9]{1,9}$' or not exists (
+        select 1 from release.publication as p
+        where p.group_name = of_group and p.release_id = asked::integer
+    ) then
+        raise exception 'memberhouse.release = %: no such published release of the group "%"', asked, of_group
+            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null';
+    end if;
+    return asked::integer;
+end
+$$;
+grant usage on schema release to memberhouse_bi;
+grant execute on function release.visible(text) to memberhouse_bi;
+
+-- Rows above the highest ever published release go; rows that such a release closed are reopened.
+create or replace function release.discard_unpublished(open_table regclass, closed_table regclass, of_group text)
+returns bigint
+language plpgsql set search_path = release, pg_temp as $$
+declare
+    published integer := coalesce(
+        (select max(p.release_id) from release.publication as p where p.group_name = of_group), 0
+    );
+    removed bigint;
+    reopened bigint;
+    -- named, because a column added later stands in another place in the two partitions
+    columns text := (
+        select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+        from pg_attribute as a
+        where a.attrelid = open_table and a.attnum > 0 and not a.attisdropped and a.attname <> '_to_release'
+    );
+begin
+    execute format('delete from %s where _from_release > $1', open_table) using published;
+    get diagnostics removed = row_count;
+    execute format('delete from %s where _from_release > $1', closed_table) using published;
+    execute format(
+        'with reopened as (delete from %s where _to_release > $1 returning %s) '
+        'insert into %s (%s, _to_release) select %s, 2147483647 from reopened',
+        closed_table, columns, open_table, columns, columns
+    ) using published;
+    get diagnostics reopened = row_count;
+    return removed + reopened;
+end
+$$;
+
+-- Loyal thresholds in force for a quarter, fixed when a release that used them was published.
+create table if not exists release.frozen_loyal_threshold (
+    quarter_start date primary key,
+    loyal_threshold_amount numeric(14, 2),      -- null: no buyers before the quarter, nobody is loyal in it
+    release_id integer not null references release.release (release_id),
+    frozen_at timestamptz not null default clock_timestamp()
+);
+
+-- The release that is being built: the newest one, while it is being built. Models take the as-of date
+-- from here; none reads the clock.
+create or replace view release.building as
+select r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256
+from release.release as r
+where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
+
+-- Which tables are release-versioned, and to which group they belong; the dbt materialization keeps it.
+create table if not exists release.versioned_table (
+    table_name text primary key,        -- history.<table_name>
+    group_name text not null references release.consistency_group (group_name)
+);
+
+create or replace procedure release.discard_all_unpublished()
+language plpgsql as $$
+declare
+    versioned record;
+begin
+    for versioned in select * from release.versioned_table order by table_name loop
+        perform release.discard_unpublished(
+            format('history.%I', versioned.table_name || '__open')::regclass,
+            format('history.%I', versioned.table_name || '__closed')::regclass,
+            versioned.group_name
+        );
+    end loop;
+end
+$$;
+
+-- What each marts and bi view was made from, so that a build replaces only those that changed.
+create table if not exists release.view_fingerprint (
+    schema_name text not null,
+    view_name text not null,
+    fingerprint text not null,
+    primary key (schema_name, view_name)
+);

@@ -1,0 +1,1 @@
+"""Demo data: real purchases, landed as a retailer would land them."""

@@ -1,0 +1,1 @@
+"""What comes in: every feed of every source, declared once."""

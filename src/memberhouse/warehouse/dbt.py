@@ -1,0 +1,134 @@
+"""Runs dbt in this process, on the warehouse that the settings name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from memberhouse import db
+from memberhouse.settings import Settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """How one model, seed or test went.
+
+    status: dbt's word for it: success, pass, warn, fail, error, skipped.
+    """
+
+    node_id: str
+    resource_type: str
+    status: str
+    seconds: float
+    rows_affected: int | None
+    message: str
+
+    @property
+    def name(self) -> str:
+        """The model's or test's own name."""
+        return self.node_id.split(".")[2]
+
+    @property
+    def went_wrong(self) -> bool:
+        """Failed on its own account; what was skipped because of it is not counted."""
+        return self.status in {"error", "fail", "runtime error"}
+
+
+def invoke(settings: Settings, *arguments: str, progress: Progress | None = None) -> list[NodeResult]:
+    """Run a dbt command such as ``build`` and return a result a node.
+
+    Raises RuntimeError when dbt did not get as far as running nodes (a parse error, no connection).
+    The target and log folders are ``<home>/dbt``; the parsed project is kept there, which makes the
+    next start a matter of a second.
+    """
+    from dbt.cli.main import dbtRunner
+
+    # dbt's own start-up message and usage statistics
+    os.environ["DO_NOT_TRACK"] = "1"
+    with _connection_in_environment(settings):
+        runner = dbtRunner(callbacks=[_reporter(progress)] if progress else [])
+        result = runner.invoke(
+            [
+                "--quiet",
+                "--no-use-colors",
+                "--no-send-anonymous-usage-stats",
+                "--no-version-check",
+                *arguments,
+                "--project-dir",
+                str(settings.project_root / "dbt_project"),
+                "--profiles-dir",
+                str(settings.project_root / "dbt_project"),
+                "--target-path",
+                str(settings.home / "dbt" / "target"),
+                "--log-path",
+                str(settings.home / "dbt" / "logs"),
+            ]
+        )
+    if result.exception is not None and not _nodes(result):
+        raise RuntimeError(f"dbt {arguments[0]}: {result.exception}") from result.exception
+    return [
+        NodeResult(
+            node_id=node.node.unique_id,
+            resource_type=str(node.node.resource_type),
+            status=str(node.status),
+            seconds=node.execution_time,
+            rows_affected=_rows_affected(node.adapter_response),
+            message=(node.message or "").strip(),
+        )
+        for node in _nodes(result)
+    ]
+
+
+def _nodes(result: dbtRunnerResult) -> list[Any]:
+    return list(getattr(result.result, "results", None) or [])
+
+
+def _rows_affected(response: dict[str, Any]) -> int | None:
+    rows = response.get("rows_affected")
+    return int(rows) if isinstance(rows, int | str) and str(rows).isdigit() else None
+
+
+def _reporter(progress: Progress) -> Callable[[Any], None]:
+    """Turn dbt's events into a line a finished node."""
+
+    def report(event: Any) -> None:
+        if event.info.name in {"LogModelResult", "LogSeedResult"}:
+            data = event.data
+            progress(f"  {data.index}/{data.total} {data.node_info.node_name}: {data.status.lower()}"
+                     f" in {data.execution_time:.1f} s")
+
+    return report
+
+
+@contextmanager
+def _connection_in_environment(settings: Settings) -> Iterator[None]:
+    """``profiles.yml`` reads the connection from MEMBERHOUSE_PG_*."""
+    parts = conninfo_to_dict(db.database_url(settings))
+    wanted = {
+        "MEMBERHOUSE_PG_HOST": str(parts.get("host") or "localhost"),
+        "MEMBERHOUSE_PG_PORT": str(parts.get("port") or 5432),
+        "MEMBERHOUSE_PG_USER": str(parts.get("user") or ""),
+        # dbt scrubs from its logs every variable with this prefix
+        "DBT_ENV_SECRET_MEMBERHOUSE_PG_PASSWORD": str(parts.get("password") or ""),
+        "MEMBERHOUSE_PG_DBNAME": str(parts.get("dbname") or ""),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

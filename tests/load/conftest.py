@@ -1,0 +1,180 @@
+"""A till that drops batches, sound and damaged, and a warehouse to load them into."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from memberhouse import db
+from memberhouse.landing import NewFile, write_batch
+from memberhouse.load import LoadReport, load_landed
+from memberhouse.local import postgres
+from memberhouse.settings import Settings
+
+DAY = date(2026, 3, 2)
+LINE_HEADER = "store_id,register_id,business_date,receipt_no,receipt_type,line_no,sku,quantity,net_amount"
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="memberhouse-load-"))
+    home.chmod(0o755)
+    postgres.ensure_running(home)
+    yield home
+    postgres.stop(home)
+    shutil.rmtree(home)
+
+
+_databases = count(1)
+
+
+@pytest.fixture
+def warehouse(server_home: Path) -> Settings:
+    url = postgres.create_database(server_home, f"load_{next(_databases)}")
+    return Settings(home=server_home, database_url=url, project_root=Path())
+
+
+@dataclass
+class Till:
+    """Drops batches under `root` and loads them; `query` looks at what came of it."""
+
+    root: Path
+    warehouse: Settings
+    names: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def drop(
+        self,
+        content: str | bytes,
+        *,
+        feed: str = "receipt_lines",
+        source: str = "pos",
+        day: date = DAY,
+        store_id: str = "all",
+        name: str | None = None,
+        file: str | None = None,
+        rows: int | None = None,
+        amount_total: str | None = None,
+        revision: int = 0,
+        encoding: str = "utf-8",
+        **extra: Any,
+    ) -> Path:
+        """Land one file as a batch; rows defaults to its lines without the header."""
+        stored = content.encode() if isinstance(content, str) else content
+        if rows is None:
+            rows = max(stored.rstrip(b"\n").count(b"\n"), 0)
+        return write_batch(
+            self.root,
+            source=source,
+            feed=feed,
+            business_date=day,
+            store_id=store_id,
+            name=name or f"b{next(self.names)}",
+            files=[
+                NewFile(
+                    file or f"{feed}.csv.gz",
+                    stored,
+                    rows,
+                    Decimal(amount_total) if amount_total is not None else None,
+                )
+            ],
+            produced_at=datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC),
+            revision=revision,
+            encoding=encoding,
+            extra=extra,
+        )
+
+    def drop_stores(self, *ids: str, day: date = date(2026, 1, 1), zone: str = "Asia/Shanghai") -> Path:
+        lines = [f"{store_id},{zone},00:00\n" for store_id in ids]
+        return self.drop(
+            "store_id,timezone,day_cutoff\n" + "".join(lines), source="reference", feed="stores", day=day
+        )
+
+    def load(self, **options: Any) -> LoadReport:
+        return load_landed(self.warehouse, self.root, **options)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with db.connect(self.warehouse) as conn:
+            return conn.execute(statement.encode()).fetchall()
+
+    def active_lines(self) -> list[tuple[Any, ...]]:
+        return self.query(
+            "select receipt_no, line_no, sku, net_amount from raw.pos__receipt_lines"
+            " join ops.batch on batch_id = _batch_id and state = 'loaded' order by 1, 2"
+        )
+
+    def rejected(self) -> list[tuple[Any, ...]]:
+        return self.query(
+            "select line_no, reason_code, column_name, reason, raw_text from quarantine.rejected_row"
+            " order by rejected_row_id"
+        )
+
+
+@pytest.fixture
+def till(tmp_path: Path, warehouse: Settings) -> Till:
+    """A till of a chain with the stores S1 and S2."""
+    till = Till(tmp_path / "landing", warehouse)
+    till.drop_stores("S1", "S2")
+    return till
+
+
+def line(receipt: int, number: int = 1, **other: Any) -> str:
+    """One line of a sale; any column can be given another value."""
+    values = {
+        "store_id": "S1",
+        "register_id": "1",
+        "business_date": DAY.isoformat(),
+        "receipt_no": f"R{receipt}",
+        "receipt_type": "sale",
+        "line_no": str(number),
+        "sku": "A1",
+        "quantity": "1",
+        "net_amount": "10.00",
+    }
+    values.update({name: str(value) for name, value in other.items()})
+    return ",".join(values.values()) + "\n"
+
+
+@pytest.fixture
+def sound_lines() -> Callable[..., str]:
+    """A file of n sound receipt lines with a header, 10.00 each; `more` lines behind them."""
+
+    def make(n: int = 100, more: str = "", first: int = 1) -> str:
+        return LINE_HEADER + "\n" + "".join(line(receipt) for receipt in range(first, first + n)) + more
+
+    return make
+
+
+@pytest.fixture
+def one_line() -> Callable[..., str]:
+    return line
+
+
+@pytest.fixture
+def change_manifest() -> Callable[..., None]:
+    """Rewrite keys of a landed batch's manifest; `file` for keys of its first file."""
+
+    def change(folder: Path, file: dict[str, Any] | None = None, **top: Any) -> None:
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest.update(top)
+        manifest["files"][0].update(file or {})
+        path.write_text(json.dumps(manifest))
+
+    return change
+
+
+@pytest.fixture
+def conn(warehouse: Settings) -> Iterator[psycopg.Connection[Any]]:
+    with db.connect(warehouse, autocommit=True) as connection:
+        yield connection

@@ -1,0 +1,673 @@
+"""The slow, obviously right reference: every member, every day, then counted.
+
+Nothing here knows the warehouse's SQL, its event points or its intervals. It walks the calendar one day
+at a time, looks at what is known to have happened by the close of that day, and applies the rules as they
+are written down in words. The warehouse's marts are compared with it.
+
+How to use it::
+
+    facts = judge_receipts(receipts, lines)
+    daily = stages_by_day(facts, enrolments, member_status, stores, as_of)
+    intervals(daily), stage_mix_weekly(daily), stage_migration_weekly(daily)
+    kpi_weekly(daily, facts, stores)
+
+Inputs are frames with the columns of the landed feeds (``receipts``, ``receipt_lines``, ``enrolments``,
+``member_status``, ``stores``, ``store_closures``, ``member_assignments``), holding the rows that are in
+force: no superseded batch, no quarantined row. Missing optional columns are fine. Members are known by
+``card_no``. Days in the results are ``datetime.date``; money is whole cents (``*_cents``), so that sums
+are exact.
+
+Readings of the rules that the words leave open, fixed here:
+
+* net sales of a receipt are its merchandise lines' net amounts; a line says it is merchandise unless
+  ``is_merchandise`` is false;
+* a sale whose merchandise total is negative is no sale receipt;
+* a return without ``original_store_id`` or ``original_register_id`` refers to its own store or register;
+* an enrolment and a status event happen on the business date of the recruiting store;
+* total store sales hold staff sales (a flagged receipt or a member who is staff) and wholesale, as the
+  tills' own totals do; never voided or training receipts, nor those of cards marked ``test`` that day;
+* a purchase that is returned after a week's close was still a purchase at that close;
+* a member who leaves the churn base in two ways within one period leaves it by the first; on the same
+  day, by closing;
+* the trailing twelve months are the 365 days that end with the close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+OPEN_END = date(9999, 12, 31)
+ONE_DAY = timedelta(days=1)
+STAGES = ("X", "S02", "S03", "S04", "S05", "S06", "S07", "S08", "S09", "S10")
+ACTIVE_STAGES = ("S03", "S04", "S05", "S06", "S07")
+NEVER = -1  # in arrays of day numbers
+
+
+# ------------------------------------------------------------------------------------------------ receipts
+
+
+def _texts(frame: pd.DataFrame, column: str) -> pd.Series:
+    """A key column as text, missing values as the empty text."""
+    if column not in frame:
+        return pd.Series("", index=frame.index, dtype=object)
+    values = frame[column].astype(object)
+    return values.where(values.notna(), "").astype(str)
+
+
+def _flags(frame: pd.DataFrame, column: str, missing: bool) -> pd.Series:
+    """A true/false column; a missing value means ``missing``."""
+    if column not in frame:
+        return pd.Series(missing, index=frame.index)
+    return frame[column].astype(object).map(lambda value: missing if pd.isna(value) else bool(value))
+
+
+def _days(values: pd.Series) -> pd.Series:
+    return pd.Series([value for value in pd.to_datetime(values).dt.date], index=values.index, dtype=object)
+
+
+def _whole(values: pd.Series, per_unit: int) -> pd.Series:
+    """Amounts as whole cents (per_unit=100) or thousandths of a unit (1000): sums are exact."""
+    numbers = pd.to_numeric(values.astype(object), errors="raise").astype(float).fillna(0.0)
+    return (numbers * per_unit).round().astype("int64")
+
+
+RECEIPT_KEY = ["store_id", "register_id", "business_date", "receipt_no", "receipt_type"]
+PLACE_KEY = ["store_id", "register_id", "business_date", "receipt_no"]  # a void repeats it, type aside
+
+
+def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """One row a receipt that really happened: training, voids and voided receipts are out.
+
+    Columns: the key, card_no (empty: anonymous), units (merchandise, thousandths), net_cents
+    (merchandise), is_staff_sale, is_wholesale, qualifies_at_sale, and stopped_on: the date from which a
+    qualifying receipt no longer qualifies because all its merchandise units came back (None: it still
+    does).
+    """
+    heads = pd.DataFrame(
+        {
+            "store_id": _texts(receipts, "store_id"),
+            "register_id": _texts(receipts, "register_id"),
+            "business_date": _days(receipts["business_date"]),
+            "receipt_no": _texts(receipts, "receipt_no"),
+            "receipt_type": _texts(receipts, "receipt_type"),
+            "card_no": _texts(receipts, "member_card_no"),
+            "revision": pd.to_numeric(receipts["revision"]).fillna(0) if "revision" in receipts else 0,
+            "is_training": _flags(receipts, "is_training", missing=False),
+            "is_staff_sale": _flags(receipts, "is_staff_sale", missing=False),
+            "is_wholesale": _flags(receipts, "is_wholesale", missing=False),
+        }
+    )
+    original = pd.DataFrame(
+        {
+            "store_id": _texts(receipts, "original_store_id"),
+            "register_id": _texts(receipts, "original_register_id"),
+            "business_date": (
+                _days(receipts["original_business_date"]) if "original_business_date" in receipts else None
+            ),
+            "receipt_no": _texts(receipts, "original_receipt_no"),
+        },
+        index=receipts.index,
+    )
+    for column in ("store_id", "register_id"):
+        original[column] = original[column].where(original[column] != "", heads[column])
+    heads = pd.concat([heads, original.add_prefix("original_")], axis=1)
+
+    heads = heads.sort_values("revision", kind="stable").drop_duplicates(RECEIPT_KEY, keep="last")
+    heads = heads[~heads["is_training"]]
+    voided = heads.loc[heads["receipt_type"] == "void", PLACE_KEY].drop_duplicates().assign(is_voided=True)
+    heads = heads.merge(voided, on=PLACE_KEY, how="left")
+    heads = heads[heads["is_voided"].isna()].drop(columns=["is_voided", "is_training", "revision"])
+
+    sold = pd.DataFrame(
+        {
+            "store_id": _texts(lines, "store_id"),
+            "register_id": _texts(lines, "register_id"),
+            "business_date": _days(lines["business_date"]),
+            "receipt_no": _texts(lines, "receipt_no"),
+            "receipt_type": _texts(lines, "receipt_type"),
+            "units": _whole(lines["quantity"], 1000),
+            "net_cents": _whole(lines["net_amount"], 100),
+        }
+    )[_flags(lines, "is_merchandise", missing=True).to_numpy()]
+    sums = sold.groupby(RECEIPT_KEY, as_index=False)[["units", "net_cents"]].sum()
+    facts = heads.merge(sums, on=RECEIPT_KEY, how="left")
+    facts[["units", "net_cents"]] = facts[["units", "net_cents"]].fillna(0).astype("int64")
+    facts["qualifies_at_sale"] = (
+        (facts["receipt_type"] == "sale")
+        & ~facts["is_staff_sale"]
+        & ~facts["is_wholesale"]
+        & (facts["units"] > 0)
+        & (facts["net_cents"] >= 0)
+    )
+
+    stopped_on: list[date | None] = [None] * len(facts)
+    sale_at: dict[tuple[Any, ...], int] = {
+        tuple(key): row
+        for row, (key, qualifies) in enumerate(
+            zip(facts[PLACE_KEY].to_numpy(), facts["qualifies_at_sale"], strict=True)
+        )
+        if qualifies
+    }
+    returns = facts[(facts["receipt_type"] == "return") & ~facts["is_staff_sale"] & ~facts["is_wholesale"]]
+    came_back: dict[int, int] = {}
+    for back in returns.sort_values("business_date", kind="stable").itertuples():
+        row = sale_at.get(tuple(getattr(back, f"original_{column}") for column in PLACE_KEY))
+        if row is None:
+            continue  # an unlinked return counts in money and leaves behaviour alone
+        came_back[row] = came_back.get(row, 0) - int(back.units)
+        if stopped_on[row] is None and came_back[row] >= int(facts["units"].iat[row]):
+            stopped_on[row] = max(back.business_date, facts["business_date"].iat[row])
+    facts["stopped_on"] = pd.Series(stopped_on, index=facts.index, dtype=object)
+    return facts.drop(columns=[f"original_{column}" for column in PLACE_KEY])
+
+
+# ------------------------------------------------------------------------------------------------- members
+
+
+@dataclass(frozen=True)
+class _Member:
+    card_no: str
+    enrolled_on: date
+    recruit_store_id: str
+
+
+def _local_day(moment: Any, store: Mapping[str, Any] | None) -> date:
+    """The business date of a moment in a store's zone: ((at in the zone) − day cut-off)::date."""
+    when = pd.Timestamp(moment)
+    if when.tzinfo is not None:
+        when = when.tz_convert((store or {}).get("timezone") or "UTC").tz_localize(None)
+    cutoff = (store or {}).get("day_cutoff")
+    if cutoff is not None and not pd.isna(cutoff):
+        when -= pd.Timedelta(f"{cutoff}:00" if str(cutoff).count(":") == 1 else str(cutoff))
+    return when.date()
+
+
+def _stores_by_id(stores: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    return {str(row["store_id"]): row for row in stores.to_dict("records")}
+
+
+def _members(enrolments: pd.DataFrame, stores: pd.DataFrame) -> list[_Member]:
+    """One member a card, enrolled by its earliest enrolment; in the order of their cards."""
+    places = _stores_by_id(stores)
+    first: dict[str, _Member] = {}
+    for row in enrolments.to_dict("records"):
+        card, store = str(row["card_no"]), str(row["store_id"])
+        member = _Member(card, _local_day(row["enrolled_at"], places.get(store)), store)
+        if card not in first or member.enrolled_on < first[card].enrolled_on:
+            first[card] = member
+    return [first[card] for card in sorted(first)]
+
+
+def _status_changes(
+    member_status: pd.DataFrame, members: list[_Member], stores: pd.DataFrame
+) -> dict[date, list[tuple[str, str]]]:
+    """What was said about which card on a day, in the order in which it was said."""
+    places = _stores_by_id(stores)
+    home = {member.card_no: places.get(member.recruit_store_id) for member in members}
+    changes: dict[date, list[tuple[str, str]]] = {}
+    if len(member_status):
+        for row in member_status.sort_values("at", kind="stable").to_dict("records"):
+            card = str(row["card_no"])
+            if card in home:
+                changes.setdefault(_local_day(row["at"], home[card]), []).append((card, row["status"]))
+    return changes
+
+
+SETS = {"closed": ("closed", True), "reopened": ("closed", False), "blocked": ("blocked", True)}
+SETS |= {"unblocked": ("blocked", False), "staff": ("staff", True), "not_staff": ("staff", False)}
+SETS |= {"test": ("test", True)}
+
+
+# ---------------------------------------------------------------------------------------------- the stages
+
+
+DAILY_COLUMNS = (
+    "day",
+    "card_no",
+    "stage_code",
+    "is_valid",
+    "is_closed",
+    "is_test",
+    "r",
+    "n",
+    "n365",
+    "spend365_cents",
+    "long_gap_days",
+    "long_gap_end",
+    "loyal_threshold_cents",
+    "enrolled_on",
+    "service_store_id",
+)
+
+
+def percentile_80_cents(spend_cents: list[int]) -> int | None:
+    """percentile_cont(0.8) of whole cents, exactly, rounded half away from zero; None of nothing."""
+    if not spend_cents:
+        return None
+    ordered = sorted(spend_cents)
+    place = Fraction(4, 5) * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    value = ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    rounded = int(abs(value) + Fraction(1, 2))
+    return rounded if value >= 0 else -rounded
+
+
+def quarter_start(day: date) -> date:
+    """The first day of the calendar quarter that holds ``day``."""
+    return date(day.year, 3 * ((day.month - 1) // 3) + 1, 1)
+
+
+def week_start(day: date) -> date:
+    """The Monday of the ISO week that holds ``day``."""
+    return day - timedelta(days=day.weekday())
+
+
+def stages_by_day(
+    facts: pd.DataFrame,
+    enrolments: pd.DataFrame,
+    member_status: pd.DataFrame,
+    stores: pd.DataFrame,
+    as_of: date,
+    *,
+    member_assignments: pd.DataFrame | None = None,
+    frozen_thresholds: Mapping[date, int | None] | None = None,
+) -> pd.DataFrame:
+    """One row per member per day from enrolment to ``as_of``: the day at its close.
+
+    Columns: day, card_no, stage_code, is_valid, is_closed, is_test, r (days since the last purchase day;
+    missing: none), n, n365, spend365_cents, long_gap_days and long_gap_end (the latest gap of at least
+    180 days; missing: none), loyal_threshold_cents (of the day's quarter; missing: none), enrolled_on,
+    service_store_id.
+
+    frozen_thresholds: quarter start to cents, for quarters whose threshold is given, not computed.
+    """
+    members = _members(enrolments, stores)
+    place_of = {member.card_no: row for row, member in enumerate(members)}
+    changes = _status_changes(member_status, members, stores)
+    frozen = dict(frozen_thresholds or {})
+
+    known = facts[facts["card_no"].isin(list(place_of)) & (facts["business_date"] <= as_of)]
+    starts = [member.enrolled_on for member in members] + list(known["business_date"])
+    starts += list(changes)
+    if not members or min(starts) > as_of:
+        return pd.DataFrame(columns=list(DAILY_COLUMNS))
+    first_day = min(starts)
+    count = (as_of - first_day).days + 1
+
+    # What happens on which day: purchases that begin to qualify, that stop to, and money.
+    begins: dict[date, list[tuple[int, int]]] = {}
+    stops: dict[date, list[tuple[int, int]]] = {}
+    money = np.zeros((len(members), count), dtype=np.int64)
+    for receipt in known.itertuples():
+        member_row, column = place_of[receipt.card_no], (receipt.business_date - first_day).days
+        if receipt.receipt_type in ("sale", "return", "exchange") and not (
+            receipt.is_staff_sale or receipt.is_wholesale
+        ):
+            money[member_row, column] += receipt.net_cents
+        if receipt.qualifies_at_sale:
+            begins.setdefault(receipt.business_date, []).append((member_row, column))
+            if receipt.stopped_on is not None:
+                stops.setdefault(receipt.stopped_on, []).append((member_row, column))
+
+    service = [member.recruit_store_id for member in members]
+    moves: dict[date, list[tuple[int, str]]] = {}
+    if member_assignments is not None:
+        for row in member_assignments.to_dict("records"):
+            if str(row["card_no"]) in place_of:
+                day = pd.Timestamp(row["valid_from"]).date()
+                moves.setdefault(max(day, first_day), []).append(
+                    (place_of[str(row["card_no"])], str(row["service_store_id"]))
+                )
+
+    cards = np.array([member.card_no for member in members], dtype=object)
+    enrolled_on = np.array([member.enrolled_on for member in members], dtype=object)
+    flags = {name: np.zeros(len(members), dtype=bool) for name in ("closed", "blocked", "staff", "test")}
+    # qualifying[m, p]: how many receipts of day p qualify for member m, as it is known at today's close
+    qualifying = np.zeros((len(members), count), dtype=np.int16)
+    day_numbers = np.arange(count, dtype=np.int32)
+    calendar = np.array([first_day + timedelta(days=number) for number in range(count)], dtype=object)
+    threshold: int | None = frozen.get(quarter_start(first_day))
+    columns: dict[str, list[Any]] = {name: [] for name in DAILY_COLUMNS}
+
+    for today in range(count):
+        day = first_day + timedelta(days=today)
+        if day == quarter_start(day) and day in frozen:
+            threshold = frozen[day]
+        for card, status in changes.get(day, []):
+            name, value = SETS[status]
+            flags[name][place_of[card]] = value
+        for member_row, store in moves.get(day, []):
+            service[member_row] = store
+        for member_row, column in begins.get(day, []):
+            qualifying[member_row, column] += 1
+        for member_row, column in stops.get(day, []):
+            qualifying[member_row, column] -= 1
+
+        bought = qualifying[:, : today + 1] > 0
+        n = bought.sum(axis=1)
+        n365 = bought[:, max(0, today - 364) :].sum(axis=1)
+        spend365 = money[:, max(0, today - 364) : today + 1].sum(axis=1)
+        # the latest purchase day up to and including each day; NEVER where there was none yet
+        latest = np.maximum.accumulate(np.where(bought, day_numbers[: today + 1], NEVER), axis=1)
+        last = latest[:, -1]
+        r = today - last
+        before = np.concatenate([np.full((len(members), 1), NEVER), latest[:, :-1]], axis=1)
+        gap = np.where(bought & (before != NEVER), day_numbers[: today + 1] - before, 0)
+        long_gap_end = np.where(gap >= 180, day_numbers[: today + 1], NEVER).max(axis=1)
+        long_gap_days = np.where(
+            long_gap_end != NEVER, gap[np.arange(len(members)), np.maximum(long_gap_end, 0)], 0
+        )
+
+        enrolled = enrolled_on <= day
+        valid = enrolled & ~(flags["closed"] | flags["blocked"] | flags["staff"] | flags["test"])
+        loyal_spend = np.zeros(len(members), dtype=bool) if threshold is None else spend365 >= threshold
+        stage = np.select(
+            [
+                ~valid,
+                n == 0,
+                r >= 365,
+                r >= 180,
+                r >= 90,
+                (long_gap_end != NEVER) & (today - long_gap_end < 90),
+                n == 1,
+                (n365 >= 4) & loyal_spend,
+                n365 >= 4,
+            ],
+            ["X", "S02", "S10", "S09", "S08", "S07", "S03", "S06", "S05"],
+            default="S04",
+        )
+        close_of_day = {
+            "day": np.full(len(members), day, dtype=object),
+            "card_no": cards,
+            "stage_code": stage,
+            "is_valid": valid,
+            "is_closed": flags["closed"],
+            "is_test": flags["test"],
+            "r": np.where(n > 0, r, np.nan),
+            "n": n,
+            "n365": n365,
+            "spend365_cents": spend365,
+            "long_gap_days": np.where(long_gap_end != NEVER, long_gap_days, np.nan),
+            "long_gap_end": np.where(long_gap_end != NEVER, calendar[long_gap_end], None),
+            "loyal_threshold_cents": np.full(len(members), np.nan if threshold is None else threshold),
+            "enrolled_on": enrolled_on,
+            "service_store_id": np.array(service, dtype=object),
+        }
+        for name, values in close_of_day.items():
+            columns[name].append(values[enrolled])
+        tomorrow = day + ONE_DAY
+        if tomorrow == quarter_start(tomorrow) and tomorrow not in frozen:
+            threshold = percentile_80_cents(spend365[valid & (n365 >= 1)].tolist())
+    return pd.DataFrame({name: np.concatenate(values) for name, values in columns.items()})
+
+
+# ------------------------------------------------------------------------------------- what is read from it
+
+
+def intervals(daily: pd.DataFrame) -> pd.DataFrame:
+    """card_no, stage_code, valid_from, valid_to (exclusive; 9999-12-31 when open): equal days joined."""
+    rows: list[tuple[str, str, date, date]] = []
+    for card, days in daily.sort_values(["card_no", "day"], kind="stable").groupby("card_no", sort=True):
+        stages, dates = days["stage_code"].tolist(), days["day"].tolist()
+        turns = [0, *(i for i in range(1, len(stages)) if stages[i] != stages[i - 1]), len(stages)]
+        for begin, end in pairwise(turns):
+            until = OPEN_END if end == len(stages) else dates[end]
+            rows.append((str(card), stages[begin], dates[begin], until))
+    return pd.DataFrame(rows, columns=["card_no", "stage_code", "valid_from", "valid_to"])
+
+
+def weeks(daily: pd.DataFrame, first: date | None = None) -> list[tuple[date, date]]:
+    """(Monday, close) of every week from ``first`` (else: with a member) to the last day known."""
+    first, last = min(first or OPEN_END, daily["day"].min()), daily["day"].max()
+    starts = [
+        week_start(first) + timedelta(days=7 * i) for i in range((last - week_start(first)).days // 7 + 1)
+    ]
+    return [(start, min(start + timedelta(days=6), last)) for start in starts]
+
+
+def _by_day(daily: pd.DataFrame) -> dict[date, pd.DataFrame]:
+    """The rows of each day, by card; a day on which nobody was enrolled is not in it."""
+    return {day: rows.set_index("card_no") for day, rows in daily.groupby("day", sort=True)}
+
+
+def stage_mix_weekly(daily: pd.DataFrame) -> pd.DataFrame:
+    """week_start, store_id (service store at the close), stage_code, members at the week's close."""
+    at = _by_day(daily)
+    parts = [
+        at[close]
+        .groupby(["service_store_id", "stage_code"])
+        .size()
+        .reset_index(name="members")
+        .assign(week_start=monday)
+        for monday, close in weeks(daily)
+    ]
+    mix = pd.concat(parts, ignore_index=True).rename(columns={"service_store_id": "store_id"})
+    return mix[["week_start", "store_id", "stage_code", "members"]]
+
+
+def stage_migration_weekly(daily: pd.DataFrame) -> pd.DataFrame:
+    """week_start, from_stage (day before the week; NEW: not enrolled then), to_stage, members."""
+    at = _by_day(daily)
+    parts = []
+    for monday, close in weeks(daily):
+        now = at[close]["stage_code"]
+        opening = at.get(monday - ONE_DAY)
+        before = now.map(lambda _: "NEW") if opening is None else opening["stage_code"].reindex(now.index)
+        pairs = pd.DataFrame({"from_stage": before.fillna("NEW"), "to_stage": now})
+        parts.append(
+            pairs.groupby(["from_stage", "to_stage"])
+            .size()
+            .reset_index(name="members")
+            .assign(week_start=monday)
+        )
+    moved = pd.concat(parts, ignore_index=True)
+    return moved[["week_start", "from_stage", "to_stage", "members"]]
+
+
+COUNTS = [
+    "opening_members",
+    "new_members",
+    "closing_members",
+    "churn_base",
+    "churned_lapse",
+    "churned_closed",
+    "churn_base_12m",
+    "churned_12m",
+    "purchasers_365",
+    "repeat_purchasers_365",
+    "sale_receipts",
+    "sale_receipts_member",
+    "sale_net_cents",
+    "sale_net_member_cents",
+    "net_sales_cents",
+    "net_sales_member_cents",
+    "purchasing_members",
+    "active_members",
+    "valid_members",
+]
+
+
+def _churn(at: Mapping[date, pd.DataFrame], opening_day: date, close: date) -> pd.DataFrame:
+    """The churn base at ``opening_day``'s close: one row a card with its store and how it left, if it did.
+
+    Base: valid, n ≥ 1, r < 365. Left: on the first day after the opening and up to ``close`` on which the
+    account is closed (``closed``) or no purchase is left within 365 days (``lapse``).
+    """
+    opening = at.get(opening_day)
+    if opening is None:
+        return pd.DataFrame({"store_id": [], "left": []})
+    base = opening[opening["is_valid"] & (opening["n"] >= 1) & (opening["r"] < 365)]
+    left = pd.Series("", index=base.index)
+    day = opening_day + ONE_DAY
+    while day <= close:
+        today = at[day].loc[base.index]
+        still = left == ""
+        left[still & (today["r"] >= 365)] = "lapse"
+        left[still & today["is_closed"]] = "closed"
+        day += ONE_DAY
+    return pd.DataFrame({"store_id": base["service_store_id"], "left": left})
+
+
+def kpi_weekly(
+    daily: pd.DataFrame, facts: pd.DataFrame, stores: pd.DataFrame, since: date | None = None
+) -> pd.DataFrame:
+    """One row per week × level (store, region, hq) × level_id, every store in every week (from ``since``).
+
+    Counts are whole numbers, money whole cents (``*_cents``), rates floats; what cannot be known is
+    missing: churned_lapse, churn_rate, churn_base_12m and churned_12m before a year of data, rates with a
+    zero denominator. Regions: a store without one is in ``not_fed``.
+    """
+    at = _by_day(daily)
+    nobody = daily.iloc[:0].set_index("card_no")
+    as_of = daily["day"].max()
+    first_day = facts["business_date"].min()
+    facts = facts[facts["business_date"] <= as_of].reset_index(drop=True)
+    facts = facts.assign(**_standing(facts, daily))
+    has_no_region = "region" not in stores
+    region_of = {
+        str(row["store_id"]): (
+            "not_fed" if has_no_region or pd.isna(row["region"]) or row["region"] == "" else row["region"]
+        )
+        for row in stores.to_dict("records")
+    }
+
+    parts = []
+    for monday, close in weeks(daily, first_day):
+        if since is not None and monday < since:
+            continue
+        week = pd.DataFrame(0, index=sorted(region_of), columns=COUNTS)
+
+        def put(column: str, by_store: pd.Series, week: pd.DataFrame = week) -> None:
+            week[column] = by_store.reindex(week.index).fillna(0).astype("int64")
+
+        closing = at.get(close, nobody)
+        valid = closing[closing["is_valid"]]
+        home = "service_store_id"
+        opening = at.get(monday - ONE_DAY)
+        if opening is not None:
+            put("opening_members", opening[opening["is_valid"]].groupby(home).size())
+        put("new_members", closing[closing["enrolled_on"] >= monday].groupby(home).size())
+        put("closing_members", valid.groupby(home).size())
+        put("valid_members", valid.groupby(home).size())
+        put("active_members", valid[valid["stage_code"].isin(ACTIVE_STAGES)].groupby(home).size())
+        put("purchasers_365", valid[valid["n365"] >= 1].groupby(home).size())
+        put("repeat_purchasers_365", valid[valid["n365"] >= 2].groupby(home).size())
+
+        churn = _churn(at, monday - ONE_DAY, close)
+        put("churn_base", churn.groupby("store_id").size())
+        put("churned_lapse", churn[churn["left"] == "lapse"].groupby("store_id").size())
+        put("churned_closed", churn[churn["left"] == "closed"].groupby("store_id").size())
+        year_ago = close - timedelta(days=365)
+        if year_ago >= first_day + timedelta(days=365):
+            year = _churn(at, year_ago, close)
+            put("churn_base_12m", year.groupby("store_id").size())
+            put("churned_12m", year[year["left"] != ""].groupby("store_id").size())
+
+        sold = facts[(facts["business_date"] >= monday) & (facts["business_date"] <= close)]
+        sales = sold[sold["qualifies_at_sale"] & ~sold["of_test_card"]]
+        put("sale_receipts", sales.groupby("store_id").size())
+        put("sale_receipts_member", sales[sales["of_member"]].groupby("store_id").size())
+        put("sale_net_cents", sales.groupby("store_id")["net_cents"].sum())
+        put("sale_net_member_cents", sales[sales["of_member"]].groupby("store_id")["net_cents"].sum())
+        booked = sold[~sold["of_test_card"]]
+        members_own = booked[booked["of_member"] & ~booked["is_staff_sale"] & ~booked["is_wholesale"]]
+        put("net_sales_cents", booked.groupby("store_id")["net_cents"].sum())
+        put("net_sales_member_cents", members_own.groupby("store_id")["net_cents"].sum())
+        standing = sales[_stands_at(sales["stopped_on"], close)]
+        buyers = valid.index.intersection(standing["card_no"])
+        put("purchasing_members", valid.loc[buyers].groupby(home).size())
+
+        by_region = week.groupby(week.index.map(region_of)).sum()
+        hq = week.sum().to_frame().T.set_axis(["hq"])
+        for level, level_rows in (("store", week), ("region", by_region), ("hq", hq)):
+            parts.append(
+                level_rows.rename_axis("level_id")
+                .reset_index()
+                .assign(level=level, week_start=monday, close=close)
+            )
+    table = pd.concat(parts, ignore_index=True)
+    table["days_elapsed"] = [
+        (close - monday).days + 1 for monday, close in zip(table["week_start"], table["close"], strict=True)
+    ]
+
+    day_of_a_year = first_day + timedelta(days=365)
+    lapse_unknown = table["close"] < day_of_a_year
+    year_unknown = table["close"].map(lambda close: close - timedelta(days=365)) < day_of_a_year
+    table = table.astype({column: "Int64" for column in COUNTS})
+    table.loc[lapse_unknown, "churned_lapse"] = pd.NA
+    table.loc[year_unknown, ["churn_base_12m", "churned_12m"]] = pd.NA
+
+    def rate(over: pd.Series, under: pd.Series) -> pd.Series:
+        return over.astype("Float64") / under.where(under != 0).astype("Float64")
+
+    table["growth_rate"] = rate(table["new_members"], table["opening_members"])
+    table["churn_rate"] = rate(table["churned_lapse"] + table["churned_closed"], table["churn_base"])
+    table["repurchase_rate"] = rate(table["repeat_purchasers_365"], table["purchasers_365"])
+    table["average_ticket_cents"] = rate(table["sale_net_cents"], table["sale_receipts"])
+    table["average_ticket_member_cents"] = rate(table["sale_net_member_cents"], table["sale_receipts_member"])
+    table["activity_rate"] = rate(table["active_members"], table["valid_members"])
+    return table
+
+
+def _stands_at(stopped_on: pd.Series, day: date) -> pd.Series:
+    return stopped_on.map(lambda stop: pd.isna(stop) or stop > day).astype(bool)
+
+
+def _standing(facts: pd.DataFrame, daily: pd.DataFrame) -> dict[str, list[bool]]:
+    """Whose receipt it was on its own date: a valid member's, a test card's."""
+    that_day = facts[["card_no", "business_date"]].merge(
+        daily[["card_no", "day", "is_valid", "is_test"]],
+        left_on=["card_no", "business_date"],
+        right_on=["card_no", "day"],
+        how="left",
+    )
+    return {
+        "of_member": [value is True or value == 1 for value in that_day["is_valid"].tolist()],
+        "of_test_card": [value is True or value == 1 for value in that_day["is_test"].tolist()],
+    }
+
+
+def week_is_complete(
+    monday: date, landed: set[tuple[str, date]], stores: pd.DataFrame, closures: pd.DataFrame, as_of: date
+) -> bool:
+    """Whether every store open on each of the week's seven days is covered by a batch of that day.
+
+    A store's opening and closing day are days on which it is open, a closure's both ends days on which it
+    is not. landed: (store_id or ``all``, business_date) of the receipt batches in force.
+    """
+    shut = [
+        (str(row["store_id"]), pd.Timestamp(row["closed_from"]).date(), row["closed_to"])
+        for row in closures.to_dict("records")
+    ]
+
+    def is_open(store: Mapping[str, Any], day: date) -> bool:
+        for column, outside in (("opened_on", "before"), ("closed_on", "after")):
+            value = store.get(column)
+            if value is None or pd.isna(value):
+                continue
+            edge = pd.Timestamp(value).date()
+            if (outside == "before" and day < edge) or (outside == "after" and day > edge):
+                return False
+        return not any(
+            store_id == str(store["store_id"])
+            and start <= day
+            and (pd.isna(until) or day <= pd.Timestamp(until).date())
+            for store_id, start, until in shut
+        )
+
+    for day in (monday + timedelta(days=i) for i in range(7)):
+        if day > as_of:
+            return False
+        open_stores = {str(store["store_id"]) for store in stores.to_dict("records") if is_open(store, day)}
+        if open_stores and ("all", day) not in landed and any((s, day) not in landed for s in open_stores):
+            return False
+    return True
