@@ -23,7 +23,7 @@ WORKDIR /opt/memberhouse
 
 # The dependencies first: this layer is made again only when the lock changes.
 COPY requirements.lock ./
-RUN python -m pip install --require-hashes --no-deps -r requirements.lock
+RUN python -m pip install --require-hashes --only-binary :all: --no-deps -r requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src

@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# every file by its hash, and nothing that would have to be built here
+LOCKED := --require-hashes --only-binary :all:
 
 # Nothing here phones home.
 export DO_NOT_TRACK := 1
@@ -71,10 +73,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@echo "Installing the locked packages into $(VENV) (some minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@awk '/^uv==/ {own = 1; print; next} /^[^ ]/ {own = 0} own' requirements.lock > $(VENV)/uv.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.lock
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock || { \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCKED) --no-deps -r $(VENV)/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python $(LOCKED) requirements.lock || { \
 		echo "uv could not install the lock; pip takes over."; \
-		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps \
+		$(BIN)/python -m pip install --disable-pip-version-check $(LOCKED) --no-deps \
 			--progress-bar off -r requirements.lock; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -13,36 +11,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from memberhouse import db
 from memberhouse.landing import NewFile, write_batch
 from memberhouse.load import LoadReport, load_landed
-from memberhouse.local import postgres
 from memberhouse.settings import Settings
 
 DAY = date(2026, 3, 2)
 LINE_HEADER = "store_id,register_id,business_date,receipt_no,receipt_type,line_no,sku,quantity,net_amount"
-
-
-@pytest.fixture(scope="session")
-def server_home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="memberhouse-load-"))
-    home.chmod(0o755)
-    postgres.ensure_running(home)
-    yield home
-    postgres.stop(home)
-    shutil.rmtree(home)
-
-
-_databases = count(1)
-
-
-@pytest.fixture
-def warehouse(server_home: Path) -> Settings:
-    url = postgres.create_database(server_home, f"load_{next(_databases)}")
-    return Settings(home=server_home, database_url=url, project_root=Path())
 
 
 @dataclass
@@ -167,14 +144,8 @@ def change_manifest() -> Callable[..., None]:
     def change(folder: Path, file: dict[str, Any] | None = None, **top: Any) -> None:
         path = folder / "manifest.json"
         manifest = json.loads(path.read_text())
-        manifest.update(top)
         manifest["files"][0].update(file or {})
+        manifest.update(top)
         path.write_text(json.dumps(manifest))
 
     return change
-
-
-@pytest.fixture
-def conn(warehouse: Settings) -> Iterator[psycopg.Connection[Any]]:
-    with db.connect(warehouse, autocommit=True) as connection:
-        yield connection

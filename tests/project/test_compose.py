@@ -195,7 +195,7 @@ def test_the_database_server_has_no_way_out(compose: Compose) -> None:
 def test_the_example_lists_exactly_the_secrets_and_no_values(root: Path, compose_text: str) -> None:
     lines = (root / ".env.example").read_text(encoding="utf-8").splitlines()
     listed = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    assert set(listed) == set(re.findall(r"\$\{([A-Z_]+)", compose_text))
+    assert set(listed) == set(re.findall(r"\$\{([A-Z_]+):\?", compose_text))
     assert set(listed.values()) == {""}
 
 

@@ -195,19 +195,21 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
+    from sqlalchemy import make_url
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_postgres(
-        "warehouse", connection_string=url.replace("postgresql://", "postgresql+psycopg2://", 1)
-    )
     checks = []
     for table, expectations in suites.items():
         if not expectations:
             continue
         schema, name = table.split(".")
-        asset = source.add_table_asset(table, table_name=name, schema_name=schema)
-        batch = asset.add_batch_definition_whole_table("all").get_batch()
+        # a source a schema: the schema of a table asset is deprecated
+        source = context.data_sources.add_or_update_postgres(
+            schema, connection_string=make_url(url).set(drivername="postgresql+psycopg2")
+            .update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False),
+        )
+        batch = source.add_table_asset(name, table_name=name).add_batch_definition_whole_table("all").get_batch()
         columns = conn.execute(
             "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
             (schema, name),
@@ -221,6 +223,9 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
                 "partial_unexpected_count": _EXAMPLES,
             },
         ).results
+        # its connections would outlive this function
+        batch.data.execution_engine.close()
+        source.get_engine().dispose()
         if len(results) != len(expectations):
             checks.append(
                 Check(table, "suite", "critical", "error",

@@ -39,7 +39,7 @@ _BLOCK = 1 << 20
 _MAX_RECORD = 16 << 20
 _MAX_EXTRA_COLUMNS = 100
 _MAX_RAW_TEXT = 10_000
-_WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
+WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
 JSON_EXTRAS = "_extra"
 
 
@@ -603,7 +603,7 @@ class FileReader:
         if any(column.personal for column in self.feed.columns) if self._is_json else self.personal_names:
             fields = self._by_name(record)
             if not fields:
-                return _WITHHELD
+                return WITHHELD
             if self._is_json:
                 text = json.dumps(fields, ensure_ascii=False)
             else:

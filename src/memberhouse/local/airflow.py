@@ -24,7 +24,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +46,9 @@ from memberhouse.settings import Settings
 HOST = "127.0.0.1"
 ADMIN = "admin"
 DATABASE = "airflow"
+
+# In the home: the last business date of a data set that has ended (YYYY-MM-DD); no later day is scheduled.
+LAST_BUSINESS_DATE_FILE = "last_business_date"
 
 # The name in Airflow's health answer; None: it is the one that answers.
 COMPONENTS: Mapping[str, str | None] = {
@@ -72,6 +75,7 @@ def environment(
     settings in it belong to some other Airflow and are left out.
     """
     folder = settings.home / "airflow"
+    last = settings.home / LAST_BUSINESS_DATE_FILE
     kept = {name: value for name, value in inherited.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW"))}
     airflow: dict[str, dict[str, object]] = {
         "CORE": {
@@ -128,6 +132,7 @@ def environment(
         "MEMBERHOUSE_PROJECT": str(settings.project_root),
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
         **({"MEMBERHOUSE_ALERT_WEBHOOK": settings.alert_webhook} if settings.alert_webhook else {}),
+        **({"MEMBERHOUSE_LAST_BUSINESS_DATE": last.read_text().strip()} if last.exists() else {}),
         # Nothing phones home. (This Airflow has no usage reports to switch off.)
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -198,7 +203,7 @@ def up(settings: Settings, progress: Progress | None = None) -> Status:
             started.append(name)
         if started:
             tell(f"Airflow: starting {', '.join(started)}")
-        _wait_until_healthy(place, tell)
+        _wait_until_healthy(place, started, tell)
     return status(settings)
 
 
@@ -373,25 +378,25 @@ class _Place:
         return Component(name, "up" if well else "unwell", program.pid, self.log(name))
 
 
-def _wait_until_healthy(place: _Place, tell: Progress) -> None:
+def _wait_until_healthy(place: _Place, started: Collection[str], tell: Progress) -> None:
     begun = time.monotonic()
-    well: set[str] = set()
-    while len(well) < len(COMPONENTS):
+    while True:
         health = place.health()
-        for name in COMPONENTS:
-            component = place.component(name, health)
-            if component.state == "up" and name not in well:
-                well.add(name)
-                tell(f"Airflow: {name} is healthy ({time.monotonic() - begun:.0f} s)")
+        components = [place.component(name, health) for name in COMPONENTS]
+        if all(component.state == "up" for component in components):
+            if started:
+                tell(f"Airflow: healthy after {time.monotonic() - begun:.0f} s")
+            return
+        for component in components:
             if component.state == "down":
                 raise MemberhouseError(
-                    f"Airflow's {name} ended while starting.{_tail(component.log)}",
+                    f"Airflow's {component.name} ended while starting.{_tail(component.log)}",
                     "The log's last lines name the cause; then `memberhouse up --airflow` again.",
                 )
         if time.monotonic() - begun > _HEALTHY_TIMEOUT:
-            name = next(name for name in COMPONENTS if name not in well)
+            slow = next(component for component in components if component.state != "up")
             raise MemberhouseError(
-                f"Airflow's {name} is not healthy after {_HEALTHY_TIMEOUT:.0f} s.{_tail(place.log(name))}",
+                f"Airflow's {slow.name} is not healthy after {_HEALTHY_TIMEOUT:.0f} s.{_tail(slow.log)}",
                 "It was left running: look at `memberhouse status --airflow` in a minute, then at the log.",
             )
         time.sleep(0.5)

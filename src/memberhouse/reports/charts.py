@@ -43,8 +43,9 @@ class Size:
     labels: int
 
 
-# The page shows the one that fits the window.
-SIZES = (Size("wide", 620, 300, 13), Size("narrow", 280, 240, 5))
+# The page shows the one that fits the window: beside a table or across the page, or on a telephone.
+BESIDE = (Size("wide", 620, 300, 13), Size("narrow", 280, 240, 5))
+ACROSS = (Size("wide", 1060, 200, 26), Size("narrow", 280, 180, 5))
 
 
 def stage_mix(
@@ -126,7 +127,7 @@ def _week(monday: date) -> str:
 
 def _weeks(mondays: Sequence[date], size: Size) -> alt.X:
     names = [_week(monday) for monday in sorted(set(mondays))]
-    every = -(-len(names) // size.labels)
+    every = max(1, -(-len(names) // size.labels))
     labelled = names[::-1][::every][::-1]  # the report's own week is always named
     return (
         alt.X("week:O")
@@ -135,7 +136,6 @@ def _weeks(mondays: Sequence[date], size: Size) -> alt.X:
             title=None,
             values=labelled,
             labelAngle=0,
-            # the year where it begins, the week everywhere
             labelExpr="slice(datum.label, 5)",
         )
         .scale(paddingInner=0.18, paddingOuter=0.05)
@@ -144,6 +144,7 @@ def _weeks(mondays: Sequence[date], size: Size) -> alt.X:
 
 def _svg(chart: alt.Chart, size: Size, alternative: str) -> str:
     config: dict[str, Any] = {
+        "aria": False,
         "background": "transparent",
         "font": FONT,
         "view": {"stroke": None},
@@ -159,8 +160,4 @@ def _svg(chart: alt.Chart, size: Size, alternative: str) -> str:
     specification = chart.properties(width=size.width, height=size.height).configure(**config).to_dict()
     svg = vl_convert.vegalite_to_svg(specification)
     # what it shows is said once, for those who do not see it; the marks have nothing to add
-    head, rest = svg.split(">", 1)
-    return (
-        f'{head} role="img" aria-label="{escape(alternative)}">'
-        f'<g aria-hidden="true">{rest.removesuffix("</svg>")}</g></svg>'
-    )
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alternative)}" ', 1)

@@ -388,11 +388,18 @@ class _Page:
         )
         shares = [(row.week_start, row.stage_code, row.members) for row in report.mix]
         excluded = counts.get((report.monday, "X"), 0)
+        # where the loyal threshold was set anew between two of the closes shown
+        closes = [kpi.week_start + timedelta(days=6) for kpi in report.kpis]
+        days = [closes[0] + timedelta(days=n) for n in range(1, (closes[-1] - closes[0]).days + 1)]
+        quarters = [wording.day(day) for day in days if day.day == 1 and day.month in (1, 4, 7, 10)]
         return {
             "caption": self.text("mix_caption", weeks=len({row.week_start for row in report.mix})),
-            "charts": _both_sizes(lambda size: charts.stage_mix(shares, stages, size, alternative)),
+            "charts": _drawn(charts.BESIDE, lambda size: charts.stage_mix(shares, stages, size, alternative)),
             "key": key,
-            "excluded": self.text("mix_excluded", members=wording.count(excluded)) if excluded else "",
+            "notes": [
+                *([self.text("mix_quarters", days=wording.listed(quarters))] if quarters else []),
+                *([self.text("mix_excluded", members=wording.count(excluded))] if excluded else []),
+            ],
         }
 
     def sales(self) -> dict[str, Any]:
@@ -423,7 +430,7 @@ class _Page:
         faint = any(not kpi.is_complete for kpi in report.kpis)
         return {
             "caption": self.text("sales_caption", weeks=len(weeks), iso_week=report.iso_week),
-            "charts": _both_sizes(lambda size: charts.net_sales(weeks, size, alternative)),
+            "charts": _drawn(charts.ACROSS, lambda size: charts.net_sales(weeks, size, alternative)),
             "key": [
                 {"colour": charts.MEMBER_COLOUR, "name": self.text("sales_member")},
                 {"colour": charts.ANONYMOUS_COLOUR, "name": self.text("sales_anonymous")},
@@ -593,8 +600,8 @@ def _direction(move: Move) -> str:
     return "other_direction"
 
 
-def _both_sizes(draw: Callable[[charts.Size], str]) -> list[dict[str, Any]]:
-    return [{"size": size.name, "svg": Markup(draw(size))} for size in charts.SIZES]  # noqa: S704
+def _drawn(sizes: Sequence[charts.Size], draw: Callable[[charts.Size], str]) -> list[dict[str, Any]]:
+    return [{"size": size.name, "svg": Markup(draw(size))} for size in sizes]  # noqa: S704
 
 
 def _share(over: Decimal, under: Decimal) -> Decimal | None:

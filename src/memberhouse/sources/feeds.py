@@ -441,12 +441,13 @@ def ensure_raw_tables(conn: psycopg.Connection[Any]) -> None:
     the file in its manifest, from 1) and ``_line_no`` (physical line in that file; the header is line 1).
     Undeclared columns of the files join the table as ``x_<name> text`` when first seen.
     """
+    # Looked at before anything is touched: even "if not exists" waits for, and blocks, a running load.
+    if _complete(conn):
+        return
     with conn.transaction():
-        wanted = {feed.raw_table: {column.name for column in feed.loaded_columns} for feed in FEEDS.values()}
-        present = _present_columns(conn)
-        if all(columns <= present.get(table, set()) for table, columns in wanted.items()):
-            return
         conn.execute("select pg_advisory_xact_lock(hashtextextended('memberhouse raw tables', 0))")
+        if _complete(conn):
+            return
         conn.execute("set local client_min_messages = warning")
         for name, definition in _DOMAINS.items():
             if conn.execute("select to_regtype(%s)", (f"raw.{name}",)).fetchone() == (None,):
@@ -470,6 +471,14 @@ def ensure_raw_tables(conn: psycopg.Connection[Any]) -> None:
                         table, sql.Identifier(column.name), sql.SQL(_SQL_TYPES[column.kind])
                     )
                 )
+
+
+def _complete(conn: psycopg.Connection[Any]) -> bool:
+    present = _present_columns(conn)
+    return all(
+        {column.name for column in feed.loaded_columns} <= present.get(feed.raw_table, set())
+        for feed in FEEDS.values()
+    )
 
 
 def ensure_extra_columns(conn: psycopg.Connection[Any], feed: Feed, names: Mapping[str, str]) -> None:

@@ -45,8 +45,10 @@ purchasers as (
     select distinct
         weeks.week_start,
         days.member_id
-    from {{ ref('fct_purchase_day') }} as days
-    inner join weeks on days.business_date between weeks.week_start and weeks.closing_on
+    from {{ ref('int_lifecycle__purchase_days') }} as days
+    -- what came back later was still a purchase at that close
+    inner join weeks
+        on days.purchased_on between weeks.week_start and weeks.closing_on and days.until_on > weeks.closing_on
 ),
 
 lapsed as (

@@ -1,5 +1,5 @@
 -- Grain: one row per sale, return or exchange receipt up to the as-of date. What a void of the same key cancelled,
--- and training, are left out as if they had never been.
+-- training, and receipts of a card that was a test card on that day are left out as if they had never been.
 {{ config(indexes=[{'columns': ['receipt_id']}]) }}
 
 with receipts as (
@@ -15,9 +15,20 @@ flagged as (
     from receipts
 ),
 
+test_cards as (
+    select * from {{ ref('int_members__flag_periods') }}
+    where flag = 'test'
+),
+
 final as (
-    select * from flagged
-    where not is_voided and not is_training
+    select flagged.*
+    from flagged
+    left join test_cards
+        on
+            flagged.member_card_no = test_cards.member_id
+            and flagged.business_date >= test_cards.flagged_from
+            and flagged.business_date < test_cards.flagged_to
+    where not flagged.is_voided and not flagged.is_training and test_cards.member_id is null
 )
 
 select * from final

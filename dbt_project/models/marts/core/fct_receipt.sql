@@ -37,7 +37,9 @@ joined as (
         receipts.receipt_type = 'sale'
         and not receipts.is_staff_sale
         and not receipts.is_wholesale
-        and coalesce(units.units, 0) > 0 as qualifies_at_sale,
+        and coalesce(units.units, 0) > 0
+        -- a receipt that is negative in total is no sale, whatever it calls itself
+        and coalesce(units.net_sales_amount, 0) >= 0 as qualifies_at_sale,
         members.enrolled_on <= receipts.business_date
         and not exists (
             select 1 from exclusions

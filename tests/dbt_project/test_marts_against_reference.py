@@ -1,0 +1,164 @@
+"""The published marts against the slow reference: every member, every day, every week of the real sample."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+import pandas as pd
+import psycopg
+import pytest
+
+from memberhouse import db
+from memberhouse.settings import Settings
+from tests.reference import day_by_day
+
+pytestmark = pytest.mark.services
+
+AS_OF = date(2017, 12, 31)
+KPI_KEY = ["week_start", "level", "level_id"]
+
+
+@pytest.fixture(scope="module")
+def conn(published_sample: Settings):
+    with db.connect(published_sample) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def facts(conn) -> pd.DataFrame:
+    return day_by_day.judge_receipts(_active(conn, "pos__receipts"), _active(conn, "pos__receipt_lines"))
+
+
+@pytest.fixture(scope="module")
+def daily(conn, facts) -> pd.DataFrame:
+    return day_by_day.stages_by_day(
+        facts,
+        _active(conn, "pos__enrolments"),
+        _active(conn, "pos__member_status"),
+        _active(conn, "reference__stores"),
+        AS_OF,
+    )
+
+
+def test_every_member_is_in_the_reference_stage_on_every_day(conn, daily):
+    published = _read(conn, "select member_id, stage_code, valid_from, valid_to from bi.member_stage_history")
+    expected = day_by_day.intervals(daily).rename(columns={"card_no": "member_id"})
+    _assert_same_rows(published, expected, ["member_id", "valid_from"])
+    # 2,469 members from their enrolment to the last day of the year
+    assert len(daily) > 2_469 * 300
+
+
+def test_stage_mix_of_every_week_is_the_reference(conn, daily):
+    published = _read(
+        conn, "select week_start, store_id, stage_code, sum(members)::int as members from bi.stage_mix_weekly"
+        " group by week_start, store_id, stage_code"
+    )
+    expected = day_by_day.stage_mix_weekly(daily)
+    assert published["week_start"].nunique() == 53
+    _assert_same_rows(published, expected, ["week_start", "store_id", "stage_code"])
+
+
+def test_stage_migration_of_every_week_is_the_reference(conn, daily):
+    published = _read(conn, "select week_start, from_stage, to_stage, members from bi.stage_migration_weekly")
+    _assert_same_rows(
+        published, day_by_day.stage_migration_weekly(daily), ["week_start", "from_stage", "to_stage"]
+    )
+
+
+def test_kpi_of_every_week_level_and_column_are_the_reference(conn, daily, facts):
+    money = {
+        "sale_net_cents": "sale_net_amount",
+        "sale_net_member_cents": "sale_net_amount_member",
+        "net_sales_cents": "net_sales_amount",
+        "net_sales_member_cents": "net_sales_member_amount",
+    }
+    rates = ["growth_rate", "churn_rate", "repurchase_rate", "activity_rate"]
+    tickets = {
+        "average_ticket_cents": "average_ticket_amount", "average_ticket_member_cents": "average_ticket_member_amount"
+    }
+    counts = [column for column in day_by_day.COUNTS if column not in money]
+    expected = day_by_day.kpi_weekly(daily, facts, _active(conn, "reference__stores"))
+    for cents, column in money.items():
+        expected[column] = expected[cents].map(lambda value: Decimal(int(value)) / 100)
+    for cents, column in tickets.items():
+        expected[column] = expected[cents].map(lambda value: _rounded(value, 100, 2), na_action="ignore")
+    for column in rates:
+        expected[column] = expected[column].map(lambda value: _rounded(value, 1, 6), na_action="ignore")
+    columns = [*KPI_KEY, *counts, *money.values(), *tickets.values(), *rates, "days_elapsed"]
+    published = _read(conn, "select * from bi.kpi_weekly")
+    _assert_same_rows(published[columns], expected[columns], KPI_KEY)
+    # 457 stores, one region (not fed) and head office in each of 53 weeks
+    assert len(published) == 459 * 53
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "opening_members", "new_members", "closing_members", "valid_members", "active_members", "churn_base",
+        "purchasers_365", "repeat_purchasers_365", "purchasing_members", "sale_receipts", "sale_receipts_member",
+        "sale_net_amount", "sale_net_amount_member", "net_sales_amount", "net_sales_member_amount",
+    ],
+)
+def test_stores_and_regions_add_up_to_head_office(conn, column):
+    sums = _read(
+        conn,
+        f"select week_start, level, sum({column})::numeric as total from bi.kpi_weekly group by week_start, level",
+    ).pivot(index="week_start", columns="level", values="total")
+    assert (sums["store"] == sums["hq"]).all()
+    assert (sums["region"] == sums["hq"]).all()
+    assert sums["hq"].sum() > 0
+
+
+def test_totals_are_those_of_the_source(conn):
+    (row,) = conn.execute(
+        "select (select count(*) from bi.fct_receipt_line), (select count(*) from bi.fct_receipt),"
+        " (select count(*) from bi.dim_member), (select sum(net_amount) from bi.fct_receipt_line)::text"
+    ).fetchall()
+    assert row == (1_469_307, 155_848, 2_469, "4596039.58")
+
+
+def test_what_a_year_cannot_show_is_said_and_never_zero(conn):
+    rows = conn.execute(
+        "select count(*), count(churned_lapse), count(churn_rate), count(churn_rate) filter (where churn_rate = 0),"
+        " count(*) filter (where caveats like '%churn: not observable yet%') from bi.kpi_weekly"
+    ).fetchone()
+    assert rows[0] == rows[4] > 0
+    assert rows[1] == rows[2] == rows[3] == 0
+
+
+def _rounded(value: float, divisor: int, places: int) -> Decimal:
+    """As Postgres rounds the numeric quotient; the reference's float is far more exact than the last place."""
+    return (Decimal(repr(float(value))) / divisor).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
+def _active(conn: psycopg.Connection, table: str) -> pd.DataFrame:
+    return _read(
+        conn,
+        f"select fed.* from raw.{table} as fed"
+        " inner join ops.batch on fed._batch_id = batch.batch_id and batch.state = 'loaded'",
+    )
+
+
+def _read(conn: psycopg.Connection, statement: str) -> pd.DataFrame:
+    cursor = conn.execute(statement)
+    return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+
+
+def _assert_same_rows(published: pd.DataFrame, expected: pd.DataFrame, key: list[str]) -> None:
+    """Equal cell by cell; the message shows the first rows that differ, side by side."""
+    columns = list(expected.columns)
+    left = published[columns].astype(object).where(published[columns].notna(), None)
+    right = expected.astype(object).where(expected.notna(), None)
+    merged = left.merge(right, on=key, how="outer", suffixes=("_published", "_expected"), indicator=True)
+    assert (merged["_merge"] == "both").all(), merged[merged["_merge"] != "both"].head(10).to_string()
+    for column in columns:
+        if column in key:
+            continue
+        one, other = merged[f"{column}_published"], merged[f"{column}_expected"]
+        differs = ~((one == other) | (one.isna() & other.isna()))
+        assert not differs.any(), (
+            f"{column}: {int(differs.sum())} of {len(merged)} rows differ\n"
+            + merged.loc[differs, [*key, f"{column}_published", f"{column}_expected"]].head(10).to_string()
+        )
+    assert len(merged) > 0
