@@ -57,12 +57,13 @@ fmt: $(INSTALLED) ## put Python in the house style
 # ---- look after it ----
 
 .PHONY: lock clean
-lock: $(INSTALLED) ## resolve pyproject.toml anew into requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+lock: $(INSTALLED) ## resolve pyproject.toml into requirements.lock (newest of everything: make lock ARGS=--upgrade)
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet $(ARGS) --output-file requirements.lock
 
 clean: ## stop everything and remove what the commands above made, the environment too
 	@if [ -x $(BIN)/memberhouse ]; then $(BIN)/memberhouse down; fi
+	@if [ -L .memberhouse/postgres ]; then rm -rf "$$(readlink -f .memberhouse/postgres)"; fi
 	@rm -rf $(VENV) .memberhouse .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The environment, made again only when the lock or the project file changes. uv itself comes from the

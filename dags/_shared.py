@@ -34,21 +34,20 @@ END = pendulum.parse(_LAST, tz=HEAD_OFFICE_ZONE).end_of("day") if _LAST else Non
 def tell_failure(context: Mapping[str, Any]) -> None:
     """Raise one alert for a task that failed for good: ``on_failure_callback`` of every task.
 
-    The same root cause is told once: tasks that did not run because of it never get here, and what the gate
-    or another run has told already has the same words.
+    A root cause is told once: tasks that did not run because of it never get here, and what the gate has
+    told already has the same words.
     """
     from memberhouse.alerts import raise_alert
     from memberhouse.settings import Settings
 
-    task = context["task_instance"]
-    error = context.get("exception")
-    cause = error.__cause__ if isinstance(getattr(error, "__cause__", None), MemberhouseError) else error
+    task, error = context["task_instance"], context["exception"]
     where = f"{task.dag_id}.{task.task_id}"
+    known = isinstance(error, MemberhouseError)
     raise_alert(
         Settings.from_env(),
-        root_cause=str(error) if isinstance(cause, MemberhouseError) else f"{where}: {error!r}",
-        message=f"{where} failed: {getattr(cause, 'message', error)}",
-        next_action=getattr(cause, "next_action", "docs/runbook.md, “Unexpected error”"),
+        root_cause=error.message if known else str(error) or f"{where}: {type(error).__name__}",
+        message=f"{where} failed: {error.message if known else error}",
+        next_action=error.next_action if known else "docs/runbook.md, “Unexpected error”",
         detail={"dag_id": task.dag_id, "task_id": task.task_id, "run_id": context["run_id"]},
     )
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from memberhouse import db, gate, release, warehouse as building
+from memberhouse import gate, release
+from memberhouse import warehouse as building
 from memberhouse.load import load_landed
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings

@@ -149,6 +149,8 @@ The release is a scalar sub-select, so it is looked up once a statement and not 
         {%- for column in key -%}one.{{ column }} = other.{{ column }}{{ ' and ' if not loop.last }}{%- endfor -%}
     {%- endset -%}
     {%- set difference = adapter.quote('difference_' ~ table.name) -%}
+    {#- a closed row keeps the columns that the model no longer has -#}
+    {%- set stored = versioned__columns(table.parent).keys() | reject('equalto', '_to_release') | list -%}
     {%- set columns = names | join(', ') -%}
 
     select release.discard_unpublished('{{ table.open }}', '{{ table.closed }}', '{{ config.get("consistency_group") }}');
@@ -175,10 +177,10 @@ The release is a scalar sub-select, so it is looked up once a statement and not 
         delete from {{ table.open }} as one
         using {{ difference }} as other
         where other.is_stored and {{ same_key }}
-        returning one.{{ names | join(', one.') }}, one._from_release
+        returning one.{{ stored | join(', one.') }}
     )
-    insert into {{ table.closed }} ({{ columns }}, _from_release, _to_release)
-    select {{ columns }}, _from_release, {{ release_id }} from closing;
+    insert into {{ table.closed }} ({{ stored | join(', ') }}, _to_release)
+    select {{ stored | join(', ') }}, {{ release_id }} from closing;
 
     insert into {{ table.open }} ({{ columns }}, _from_release, _to_release)
     select one.{{ names | join(', one.') }}, {{ release_id }}, 2147483647

@@ -20,7 +20,7 @@ from memberhouse.settings import Settings
 EXIT_HELD = 3
 
 
-class _Date(click.ParamType):
+class _Date(click.ParamType[date]):
     """A calendar date, YYYY-MM-DD."""
 
     name = "date"
@@ -117,7 +117,9 @@ def sample(out: Path) -> None:
 
 _as_of = click.option("--as-of", type=_Date(), required=True, help="The last business date that counts.")
 _full_refresh = click.option("--full-refresh", is_flag=True, help="Compute every row anew.")
-_landing = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_landing = click.argument(
+    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 
 
 @cli.command()
@@ -148,7 +150,9 @@ def gate_command() -> None:
 def publish(unpin: bool) -> None:
     """Point readers at the newest release, if it passed the gate."""
     moved = release.publish(Settings.from_env(), unpin=unpin)
-    click.echo("\n".join(f"Published {movement}" for movement in moved) or "That release is published already.")
+    click.echo(
+        "\n".join(f"Published {movement}" for movement in moved) or "That release is published already."
+    )
 
 
 @cli.command()
@@ -210,6 +214,8 @@ def query(statement: str, output: str, role: str) -> None:
         conn.execute("set search_path = bi")
         try:
             cursor = conn.execute(statement.encode())
+            while cursor.nextset():  # of several statements the last one answers
+                pass
             names = [column.name for column in cursor.description or []]
             rows = cursor.fetchall() if names else []
         except psycopg.Error as error:
@@ -232,7 +238,9 @@ def query(statement: str, output: str, role: str) -> None:
 @click.option("--week", type=_Date(), required=True, help="Any day of the ISO week.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True)
-@click.option("--release", "release_id", type=int, help="As published in this release; default: the current one.")
+@click.option(
+    "--release", "release_id", type=int, help="As published in this release; default: the current one."
+)
 def report(week: date, out: Path, lang: str, release_id: int | None) -> None:
     """Write the weekly head-office report, one self-contained page."""
     from memberhouse.reports import weekly

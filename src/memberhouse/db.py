@@ -26,9 +26,7 @@ def database_url(settings: Settings) -> str:
 
 def connect(settings: Settings, *, autocommit: bool = False) -> psycopg.Connection:
     """Open a connection as the warehouse's owner. The caller closes it (``with connect(...)``)."""
-    return psycopg.connect(
-        database_url(settings), autocommit=autocommit, application_name="memberhouse"
-    )
+    return psycopg.connect(database_url(settings), autocommit=autocommit, application_name="memberhouse")
 
 
 def ensure_schema(conn: psycopg.Connection) -> None:

@@ -31,7 +31,7 @@ class Step:
 def step(settings: Settings, name: str, subject: str) -> Iterator[Step]:
     """Record one step. The row is written on its own connection, so it survives a rollback.
 
-    A row that is left ``running`` belongs to a process that was killed: `last_failure` says so.
+    A row that is left ``running`` belongs to a process that was killed.
     """
     report = Step()
     with db.connect(settings, autocommit=True) as conn:
@@ -44,9 +44,11 @@ def step(settings: Settings, name: str, subject: str) -> Iterator[Step]:
         yield report
     except BaseException as error:
         report.state = "failed"
-        known = isinstance(error, MemberhouseError)
-        report.summary = error.message if known else f"{type(error).__name__}: {error}".strip()
-        report.next_action = error.next_action if known else "docs/runbook.md, “Unexpected error”"
+        if isinstance(error, MemberhouseError):
+            report.summary, report.next_action = error.message, error.next_action
+        else:
+            report.summary = f"{type(error).__name__}: {error}".strip()
+            report.next_action = "docs/runbook.md, “Unexpected error”"
         raise
     finally:
         with db.connect(settings, autocommit=True) as conn:
@@ -70,21 +72,23 @@ class Trouble:
 
 
 def last_trouble(settings: Settings) -> Trouble | None:
-    """The newest failed or held step that nothing of its kind has put right since; None if all is well.
+    """The newest failed or held step that no later good one of its kind has put right; None if all is well.
 
-    A step still ``running`` counts when its process is gone, that is when a later step of the same
-    name has started, or when nobody holds a connection for it any more is not knowable here: it is
-    then reported by `memberhouse status` as running since its start.
+    A step that a later one of its kind found still ``running`` was killed; it counts as failed.
     """
     with db.connect(settings) as conn:
         row = conn.execute(
             """
-            select step, coalesce(subject, ''), state,
+            select step, coalesce(subject, ''), case state when 'running' then 'killed' else state end,
                    to_char(started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
                    coalesce(summary, ''), coalesce(next_action, '')
             from ops.step as s
-            where s.state in ('failed', 'held')
-              and not exists (
+            where (
+                s.state in ('failed', 'held')
+                or s.state = 'running' and exists (
+                    select 1 from ops.step as later where later.step = s.step and later.step_id > s.step_id
+                )
+            ) and not exists (
                   select 1 from ops.step as later
                   where later.step = s.step and later.state = 'done' and later.step_id > s.step_id
               )

@@ -8,10 +8,10 @@ from decimal import ROUND_HALF_UP, Decimal
 import pandas as pd
 import psycopg
 import pytest
+from tests.reference import day_by_day
 
 from memberhouse import db
 from memberhouse.settings import Settings
-from tests.reference import day_by_day
 
 pytestmark = pytest.mark.services
 
@@ -51,8 +51,9 @@ def test_every_member_is_in_the_reference_stage_on_every_day(conn, daily):
 
 def test_stage_mix_of_every_week_is_the_reference(conn, daily):
     published = _read(
-        conn, "select week_start, store_id, stage_code, sum(members)::int as members from bi.stage_mix_weekly"
-        " group by week_start, store_id, stage_code"
+        conn,
+        "select week_start, store_id, stage_code, sum(members)::int as members from bi.stage_mix_weekly"
+        " group by week_start, store_id, stage_code",
     )
     expected = day_by_day.stage_mix_weekly(daily)
     assert published["week_start"].nunique() == 53
@@ -75,7 +76,8 @@ def test_kpi_of_every_week_level_and_column_are_the_reference(conn, daily, facts
     }
     rates = ["growth_rate", "churn_rate", "repurchase_rate", "activity_rate"]
     tickets = {
-        "average_ticket_cents": "average_ticket_amount", "average_ticket_member_cents": "average_ticket_member_amount"
+        "average_ticket_cents": "average_ticket_amount",
+        "average_ticket_member_cents": "average_ticket_member_amount",
     }
     counts = [column for column in day_by_day.COUNTS if column not in money]
     expected = day_by_day.kpi_weekly(daily, facts, _active(conn, "reference__stores"))
@@ -95,9 +97,21 @@ def test_kpi_of_every_week_level_and_column_are_the_reference(conn, daily, facts
 @pytest.mark.parametrize(
     "column",
     [
-        "opening_members", "new_members", "closing_members", "valid_members", "active_members", "churn_base",
-        "purchasers_365", "repeat_purchasers_365", "purchasing_members", "sale_receipts", "sale_receipts_member",
-        "sale_net_amount", "sale_net_amount_member", "net_sales_amount", "net_sales_member_amount",
+        "opening_members",
+        "new_members",
+        "closing_members",
+        "valid_members",
+        "active_members",
+        "churn_base",
+        "purchasers_365",
+        "repeat_purchasers_365",
+        "purchasing_members",
+        "sale_receipts",
+        "sale_receipts_member",
+        "sale_net_amount",
+        "sale_net_amount_member",
+        "net_sales_amount",
+        "net_sales_member_amount",
     ],
 )
 def test_stores_and_regions_add_up_to_head_office(conn, column):

@@ -16,7 +16,9 @@ import pytest
 from memberhouse import db
 from memberhouse.landing import NewFile, write_batch
 from memberhouse.load import LoadReport, load_landed
-from memberhouse.settings import Settings
+from memberhouse.local import postgres
+from memberhouse.settings import PROJECT_ROOT, Settings
+from memberhouse.sources.feeds import FEEDS, ensure_raw_tables
 
 DAY = date(2026, 3, 2)
 LINE_HEADER = "store_id,register_id,business_date,receipt_no,receipt_type,line_no,sku,quantity,net_amount"
@@ -97,10 +99,40 @@ class Till:
         )
 
 
+@pytest.fixture(scope="session")
+def _load_database(server_home: Path) -> Settings:
+    settings = Settings(
+        home=server_home,
+        database_url=postgres.create_database(server_home, "load"),
+        project_root=PROJECT_ROOT,
+    )
+    with db.connect(settings, autocommit=True) as conn:
+        db.ensure_schema(conn)
+        ensure_raw_tables(conn)
+    return settings
+
+
 @pytest.fixture
-def till(tmp_path: Path, warehouse: Settings) -> Till:
+def emptied_warehouse(_load_database: Settings) -> Settings:
+    """The room's own database without a row: emptied, because a new one for each test takes longer."""
+    with db.connect(_load_database) as conn:
+        for feed in FEEDS.values():
+            conn.execute(f"delete from raw.{feed.raw_table}".encode())
+        for table in (
+            "quarantine.duplicate_row",
+            "quarantine.rejected_row",
+            "ops.load_balance",
+            "ops.batch",
+            "ops.alert",
+        ):
+            conn.execute(f"delete from {table}".encode())
+    return _load_database
+
+
+@pytest.fixture
+def till(tmp_path: Path, emptied_warehouse: Settings) -> Till:
     """A till of a chain with the stores S1 and S2."""
-    till = Till(tmp_path / "landing", warehouse)
+    till = Till(tmp_path / "landing", emptied_warehouse)
     till.drop_stores("S1", "S2")
     return till
 

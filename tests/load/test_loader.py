@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memberhouse.load import LoadReport
+from memberhouse.load.reader import FileReader
 
 pytestmark = pytest.mark.services
 
@@ -304,12 +305,17 @@ def test_more_bad_rows_than_allowed_refuse_the_file(till: Any, sound_lines: Make
     assert_conserved(till)
 
 
-def test_a_file_of_unreadable_rows_is_given_up_early(till: Any, sound_lines: Make, one_line: Make) -> None:
-    bad = "".join(one_line(n, net_amount="x") for n in range(60_000))
+def test_a_file_of_unreadable_rows_is_given_up_early(
+    till: Any, sound_lines: Make, one_line: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are not looked for again, one by one."""
+    monkeypatch.delattr(FileReader, "locate")
+    bad = "".join(one_line(n, net_amount="x") for n in range(1_000))
     till.drop(sound_lines(10, bad))
     code, reason = only_refusal(till.load())
     assert code == "too_many_bad_rows"
-    assert "a value of net_amount cannot be read" in reason
+    assert "at least 1,000 of 1,010" in reason
+    assert "1,000 × net_amount is 'x', which is no money" in reason
 
 
 def test_undeclared_gbk_is_refused_with_a_hint(till: Any, sound_lines: Make, one_line: Make) -> None:

@@ -82,9 +82,12 @@ def test_after_kill_9_in_the_middle_of_a_query_committed_rows_are_there(home: Pa
     url = postgres.ensure_running(home)
     with psycopg.connect(url) as connection:
         connection.execute("create table kept as select 1 as one")
-    code = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute('select count(*) from generate_series(1, 1e10)')"
-    busy = subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.DEVNULL)
-    while not rows(url, "select from pg_stat_activity where query like '%1e10%' and pid <> pg_backend_pid()"):
+    endless = "select count(*) from generate_series(1, 1e10) /* busy */"
+    code = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute(sys.argv[2])"
+    busy = subprocess.Popen([sys.executable, "-c", code, url, endless], stderr=subprocess.DEVNULL)
+    while not rows(
+        url, "select from pg_stat_activity where query ~ '1e10.*busy' and pid <> pg_backend_pid()"
+    ):
         assert busy.poll() is None
     killed = kill_9(home)
     assert not postgres.status(home).running

@@ -230,6 +230,40 @@ def test_airflow_is_the_locked_one_and_not_everyone_is_admin(compose: Compose, r
         assert service["environment"]["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
 
 
+def image_faults(dockerfile: str) -> list[str]:
+    """What is soft about the image, a line each."""
+    found = []
+    if not re.search(r"^FROM python:3\.11\.\d+-slim$", dockerfile, re.MULTILINE):
+        found.append("base not pinned")
+    accounts = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)
+    if not accounts or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", accounts[-1]):
+        found.append("runs as root")
+    for command in re.findall(r"pip install (.+)", dockerfile):
+        by_hash = "--require-hashes" in command and "requirements.lock" in command
+        own = "--no-deps" in command and "--editable ." in command
+        if not (by_hash or own):
+            found.append(f"installs something unpinned: {command}")
+    return found
+
+
+def test_the_image_is_hardened(root: Path) -> None:
+    assert image_faults((root / "Dockerfile").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "softer", "fault"),
+    [
+        ("FROM python:3.11.17-slim", "FROM python:3.11", "base not pinned"),
+        ("USER 10001:10001", "USER root", "runs as root"),
+        ("--require-hashes ", "", "installs something unpinned"),
+    ],
+)
+def test_a_softened_image_is_seen(root: Path, line: str, softer: str, fault: str) -> None:
+    dockerfile = (root / "Dockerfile").read_text(encoding="utf-8")
+    assert line in dockerfile
+    assert any(found.startswith(fault) for found in image_faults(dockerfile.replace(line, softer)))
+
+
 def test_every_airflow_setting_is_one_that_the_installed_airflow_knows(compose: Compose) -> None:
     known = yaml.safe_load(
         resources.files("airflow").joinpath("config_templates/config.yml").read_text(encoding="utf-8")

@@ -22,14 +22,14 @@ from memberhouse.reports.weekly_data import (
 MONDAY = date(2017, 12, 25)
 
 STAGES = (
-    Stage("S02", "enrolled, no purchase", "入会未购"),
-    Stage("S03", "first-time buyer", "首购新客"),
-    Stage("S05", "active", "活跃"),
-    Stage("S06", "loyal", "忠诚"),
-    Stage("S08", "at risk", "边缘"),
-    Stage("S09", "dormant", "沉睡"),
-    Stage("S10", "churned", "流失"),
-    Stage("X", "excluded", "排除"),
+    Stage("S02", "enrolled, no purchase", "入会未购", "rule of enrolled, no purchase", "入会未购的规则"),
+    Stage("S03", "first-time buyer", "首购新客", "rule of first-time buyer", "首购新客的规则"),
+    Stage("S05", "active", "活跃", "rule of active", "活跃的规则"),
+    Stage("S06", "loyal", "忠诚", "rule of loyal", "忠诚的规则"),
+    Stage("S08", "at risk", "边缘", "rule of at risk", "边缘的规则"),
+    Stage("S09", "dormant", "沉睡", "rule of dormant", "沉睡的规则"),
+    Stage("S10", "churned", "流失", "rule of churned", "流失的规则"),
+    Stage("X", "excluded", "排除", "rule of excluded", "排除的规则"),
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from memberhouse import db
 from memberhouse.errors import MemberhouseError
@@ -91,7 +92,10 @@ def test_the_figures_are_those_of_bi(published_sample: Settings) -> None:
     report = weekly_data.fetch(published_sample, W52)
     assert report.kpi.net_sales_amount == Decimal("80829.17")
     assert len(report.kpis) == weekly_data.WEEKS_SHOWN
-    assert report.last_year is None  # 2016-W52 is 53 weeks back, 2016-W53 does not exist
+    # the data begins on the last day of the week a year before: it is there, and it is not complete
+    assert report.last_year is not None
+    assert report.last_year.week_start == date(2016, 12, 26)
+    assert not report.last_year.is_complete
     this_week = [row for row in report.mix if row.week_start == report.monday]
     assert sum(row.members for row in this_week if row.stage_code != "X") == report.kpi.valid_members
     assert sum(move.members for move in report.moves if move.from_stage not in ("NEW", "X")) == (
@@ -100,21 +104,20 @@ def test_the_figures_are_those_of_bi(published_sample: Settings) -> None:
     assert sum(store.net_sales_amount for store in report.stores) == report.kpi.net_sales_amount
 
 
-def test_last_year_is_the_week_with_the_same_weekdays(published_sample: Settings) -> None:
-    with db.connect(published_sample) as conn:
-        assert weekly_data._query(conn, weekly_data.Kpi, "weekly_kpi", monday=date(2017, 12, 25), weeks=53)[
-            0
-        ].week_start == date(2016, 12, 26)
-
-
 def test_held_data_is_told_on_the_current_page_only(sample_until_the_eve: Settings, tmp_path: Path) -> None:
     (published,) = releases(sample_until_the_eve)
     with db.connect(sample_until_the_eve) as conn:
+        held = published + 1
         conn.execute(
-            "with held as (insert into release.release (as_of_date, batch_change_no) values ('2017-12-31', 0)"
-            " returning release_id) insert into release.verdict"
+            "insert into release.release select (jsonb_populate_record(r, %s)).* from release.release as r"
+            " where release_id = %s",
+            (Jsonb({"release_id": held, "as_of_date": "2017-12-31"}), published),
+        )
+        conn.execute(
+            "insert into release.verdict"
             " (release_id, group_name, verdict, reason, checks_evaluated, checks_failed)"
-            " select release_id, 'core', 'held', 'net sales of a store rose 100-fold', 30, 1 from held"
+            " values (%s, 'core', 'held', 'net sales of a store rose 100-fold', 30, 1)",
+            (held,),
         )
     current = weekly.write(sample_until_the_eve, W52, tmp_path / "a").read_text(encoding="utf-8")
     archive = weekly.write(sample_until_the_eve, W52, tmp_path / "b", release=published)

@@ -140,7 +140,7 @@ def test_a_card_has_value_parts_last_week_change_and_last_year(ordinary_week: We
     growth, churn, repurchase, ticket, activity = (
         card(page, key) for key in ("growth", "churn", "repurchase", "ticket", "activity")
     )
-    assert "0.60% 12 new members ÷ 1,990 valid members at opening" in growth
+    assert "0.60% 12 new ÷ 1,990 valid members at opening" in growth
     assert "Net growth 0.50%: from 1,990 to 2,000 valid members" in growth
     assert "Last week 0.60% Change no change Last year 1.23%" in growth
     assert "0.46% 9 lapsed or closed ÷ 1,950 members" in churn
@@ -160,6 +160,14 @@ def test_what_a_first_year_cannot_show_is_said_and_never_zero(
     for key in ("growth", "repurchase", "ticket", "activity"):
         assert card(page, key).count(unknown) == 1  # last year
     assert "0.00%" not in card(page, "churn")
+
+
+def test_a_last_year_of_a_few_days_is_not_a_last_year(ordinary_week: WeeklyReport) -> None:
+    assert ordinary_week.last_year is not None
+    began = replace(ordinary_week.last_year, is_complete=False, opening_members=0, growth_rate=None)
+    page = render(replace(ordinary_week, last_year=began), "en")
+    for key in ("growth", "churn", "repurchase", "ticket", "activity"):
+        assert "Last year not observable yet" in card(page, key)
 
 
 def test_caveats_are_said_in_words(first_year: WeeklyReport) -> None:

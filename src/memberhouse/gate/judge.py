@@ -31,7 +31,15 @@ Suites = Mapping[str, Sequence["Expectation"]]
 # How many of a failed check's rows are looked up to name where it happened.
 _EXAMPLES = 3
 # Columns that say where a row belongs, in the order in which they are told.
-_PLACE_COLUMNS = ("store_id", "business_date", "week_start", "level", "level_id", "reconciliation", "batch_name")
+_PLACE_COLUMNS = (
+    "store_id",
+    "business_date",
+    "week_start",
+    "level",
+    "level_id",
+    "reconciliation",
+    "batch_name",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,9 @@ def evaluate(settings: Settings) -> list[Verdict]:
             verdicts.append(verdict)
         conn.commit()
         held = [verdict for verdict in verdicts if verdict.verdict == "held"]
-        step.summary = "; ".join(f"{verdict.group_name} {verdict.verdict}: {verdict.reason}" for verdict in verdicts)
+        step.summary = "; ".join(
+            f"{verdict.group_name} {verdict.verdict}: {verdict.reason}" for verdict in verdicts
+        )
         if held:
             step.state = "held"
             step.next_action = "docs/runbook.md, “Release held”"
@@ -103,7 +113,9 @@ def evaluate(settings: Settings) -> list[Verdict]:
 
 
 def _to_judge(conn: psycopg.Connection) -> tuple[int, list[str]]:
-    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
+    row = conn.execute(
+        "select release_id, state from release.release order by release_id desc limit 1"
+    ).fetchone()
     if row is None or row[1] != "built":
         what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
         raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
@@ -126,7 +138,10 @@ def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_
     except Exception as error:  # noqa: BLE001  (whatever went wrong, it must hold the release)
         checks = [
             Check(
-                f"expectations/{group_name}.py", "suite", "critical", "error",
+                f"expectations/{group_name}.py",
+                "suite",
+                "critical",
+                "error",
                 f"its suites could not be run: {type(error).__name__}: {' '.join(str(error).split())}",
             )
         ]
@@ -160,7 +175,8 @@ def _suites(folder: Path, group_name: str) -> Suites:
 def _nothing_is_empty(conn: psycopg.Connection, group_name: str) -> list[Check]:
     """Every mart of the group has rows: most expectations are content with an empty table."""
     tables = conn.execute(
-        "select table_name from release.versioned_table where group_name = %s order by table_name", (group_name,)
+        "select table_name from release.versioned_table where group_name = %s order by table_name",
+        (group_name,),
     ).fetchall()
     if not tables:
         return [Check(group_name, "has rows", "critical", "failed", "the group has no marts at all")]
@@ -172,7 +188,10 @@ def _nothing_is_empty(conn: psycopg.Connection, group_name: str) -> list[Check]:
         filled = bool(row and row[0])
         checks.append(
             Check(
-                f"marts.{name}", "has rows", "critical", "passed" if filled else "failed",
+                f"marts.{name}",
+                "has rows",
+                "critical",
+                "passed" if filled else "failed",
                 "" if filled else "it has no rows, and an empty mart is never published",
             )
         )
@@ -206,10 +225,15 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
         schema, name = table.split(".")
         # a source a schema: the schema of a table asset is deprecated
         source = context.data_sources.add_or_update_postgres(
-            schema, connection_string=make_url(url).set(drivername="postgresql+psycopg2")
-            .update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False),
+            schema,
+            connection_string=make_url(url)
+            .set(drivername="postgresql+psycopg2")
+            .update_query_dict({"options": f"-csearch_path={schema}"})
+            .render_as_string(hide_password=False),
         )
-        batch = source.add_table_asset(name, table_name=name).add_batch_definition_whole_table("all").get_batch()
+        batch = (
+            source.add_table_asset(name, table_name=name).add_batch_definition_whole_table("all").get_batch()
+        )
         columns = conn.execute(
             "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
             (schema, name),
@@ -228,8 +252,13 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
         source.get_engine().dispose()
         if len(results) != len(expectations):
             checks.append(
-                Check(table, "suite", "critical", "error",
-                      f"{len(expectations)} expectations gave {len(results)} results")
+                Check(
+                    table,
+                    "suite",
+                    "critical",
+                    "error",
+                    f"{len(expectations)} expectations gave {len(results)} results",
+                )
             )
         checks += [_check(table, result, places) for result in results]
     return checks
@@ -238,7 +267,8 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
 def _check(table: str, result: Any, places: list[str]) -> Check:
     config = result.expectation_config
     bounds = {
-        name: value for name, value in config.kwargs.items()
+        name: value
+        for name, value in config.kwargs.items()
         if name not in {"batch_id", "column"} and value is not None
     }
     name = f"{config.type}({config.kwargs.get('column', '')})"
@@ -259,7 +289,13 @@ def _check(table: str, result: Any, places: list[str]) -> Check:
     examples = (result.result or {}).get("partial_unexpected_index_list") or [{}]
     day = examples[0].get("business_date")
     return Check(
-        table, name, config.severity.value, outcome, sentence, str(config.notes or ""), str(day) if day else None
+        table,
+        name,
+        config.severity.value,
+        outcome,
+        sentence,
+        str(config.notes or ""),
+        str(day) if day else None,
     )
 
 
@@ -282,7 +318,9 @@ def _observed(result: Mapping[str, Any], places: list[str]) -> str:
         return str(result.get("observed_value", "something else"))
     where = ""
     if examples:
-        where = " (" + ", ".join(f"{name} {examples[0][name]}" for name in places if name in examples[0]) + ")"
+        where = (
+            " (" + ", ".join(f"{name} {examples[0][name]}" for name in places if name in examples[0]) + ")"
+        )
     count = result.get("unexpected_count") or len(values)
     return f"{values[0]}{where}" + (f" and {count - 1} more" if count > 1 else "")
 
@@ -317,7 +355,13 @@ def _record(conn: psycopg.Connection, verdict: Verdict) -> None:
         " checks_evaluated = excluded.checks_evaluated, checks_failed = excluded.checks_failed,"
         " warnings = excluded.warnings, detail = excluded.detail, decided_at = clock_timestamp()",
         (
-            verdict.release_id, verdict.group_name, verdict.verdict, verdict.reason, len(verdict.checks), holding,
-            failed - holding, Jsonb([asdict(check) for check in verdict.checks]),
+            verdict.release_id,
+            verdict.group_name,
+            verdict.verdict,
+            verdict.reason,
+            len(verdict.checks),
+            holding,
+            failed - holding,
+            Jsonb([asdict(check) for check in verdict.checks]),
         ),
     )

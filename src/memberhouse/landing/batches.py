@@ -115,6 +115,10 @@ def _read(root: Path, folder: Path) -> LandedBatch:
         )
         problem = Problem("bad_manifest", f"{MANIFEST_NAME} breaks the contract: {wrong}.")
     else:
+        if _has_nul(manifest):
+            problem = Problem("bad_manifest", f"{MANIFEST_NAME} has a NUL in a text.")
+            manifest = None
+    if manifest is not None:
         differing = [
             f"{what} is {said} in the manifest and {there} in the folder's path"
             for what, said, there in (
@@ -143,6 +147,11 @@ def _read(root: Path, folder: Path) -> LandedBatch:
     )
 
 
+def _has_nul(manifest: Manifest) -> bool:
+    """Whether a text in the manifest has a NUL, which no database takes."""
+    return "\\u0000" in json.dumps(manifest.model_dump(mode="json"))
+
+
 @dataclass(frozen=True)
 class NewFile:
     """A file to land: its uncompressed content; a name ending in .gz is compressed on the way."""
@@ -166,10 +175,13 @@ def write_batch(
     revision: int = 0,
     encoding: str = "utf-8",
     extra: Mapping[str, Any] | None = None,
+    durable: bool = True,
 ) -> Path:
     """Land a batch: the files, then its manifest, each whole or not at all. Returns the folder.
 
-    The same arguments give the same bytes. extra: further keys of the manifest.
+    The same arguments give the same bytes. extra: further keys of the manifest. durable: wait until the
+    disk has each file; without it a power cut may leave a batch that the loader refuses, which is good
+    enough for data that can be written again.
     """
     folder = root / source / feed / business_date.isoformat() / store_id / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +190,7 @@ def write_batch(
         stored = file.content
         if file.name.endswith(".gz"):
             stored = gzip.compress(file.content, compresslevel=6, mtime=0)
-        _write_whole(folder / file.name, stored)
+        _write_whole(folder / file.name, stored, durable)
         entry: dict[str, Any] = {
             "name": file.name,
             "sha256": hashlib.sha256(stored).hexdigest(),
@@ -199,14 +211,15 @@ def write_batch(
         **(extra or {}),
         "files": entries,
     }
-    _write_whole(folder / MANIFEST_NAME, (json.dumps(manifest, indent=2) + "\n").encode())
+    _write_whole(folder / MANIFEST_NAME, (json.dumps(manifest, indent=2) + "\n").encode(), durable)
     return folder
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _write_whole(path: Path, content: bytes, durable: bool) -> None:
     being_written = path.with_name(f".{path.name}.part")
     with being_written.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     being_written.replace(path)

@@ -162,7 +162,9 @@ def load_landed(
     """
     batches = find_batches(root, until=until, sources=sources)
     with db.connect(settings, autocommit=True) as conn:
-        db.ensure_schema(conn)
+        if conn.execute("select to_regclass('ops.load_file')").fetchone() == (None,):
+            # not every time: its statements wait for, and block, a load that runs at the moment
+            db.ensure_schema(conn)
         ensure_raw_tables(conn)
         report = _Load(conn, bad_share, progress).run(batches)
     for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):
@@ -390,10 +392,9 @@ class _Load:
                 with cursor.copy(statement) as copy:
                     for lines in reader.copy_lines(work.batch_id):
                         copy.write(lines)
-                        bad = len(reader.rejects) + len(self._notices)
-                        if bad > self._bad_share * max(reader.entry.rows, reader.rows_in):
-                            raise self._too_many_bad_rows(reader, bad)
+                        self._give_up_if_hopeless(reader)
                 copied = cursor.rowcount
+            self._give_up_if_hopeless(reader)
             reader.verify()
             work.rejects.extend(reader.rejects)
             if len(self._notices) != reader.sent - copied:
@@ -652,10 +653,14 @@ class _Load:
             next_action=refusal.next_action,
         )
 
-    def _too_many_bad_rows(self, reader: FileReader, bad: int) -> Refused:
-        reasons = [reject.reason for reject in reader.rejects]
-        reasons += [f"a value of {column} cannot be read" for _, column, _ in self._notices]
-        return self._bad_rows_refusal(f"{reader.entry.name}: at least {bad:,}", reader.entry.rows, reasons)
+    def _give_up_if_hopeless(self, reader: FileReader) -> None:
+        """Refuse as soon as there are more bad rows than the whole file may have."""
+        bad = len(reader.rejects) + len(self._notices)
+        rows = max(reader.entry.rows, reader.rows_in)
+        if bad > self._bad_share * rows:
+            reasons = [reject.reason for reject in reader.rejects]
+            reasons += [_not_readable(reader.feed, column, value) for _, column, value in self._notices]
+            raise self._bad_rows_refusal(f"{reader.entry.name}: at least {bad:,}", rows, reasons)
 
     def _too_many_bad_rows_of_batch(self, work: _Work, rows_in: int) -> Refused:
         reasons = [reject.reason for reject in work.rejects]
@@ -831,15 +836,18 @@ def _refuse_unless_conserved(
         )
 
 
+def _not_readable(feed: Feed, column: str, value: str | None) -> str:
+    declared = feed.column(column)
+    return f"{column} is {value!r}, which is no {declared.kind if declared else 'text'}"
+
+
 def _wrong_type(reader: FileReader, row: Located, column: str, value: str | None) -> Reject:
-    declared = reader.feed.column(column)
-    kind = declared.kind if declared else "text"
     return Reject(
         file_no=reader.file_no,
         line_no=row.line_no,
         code="wrong_type",
         column=column,
-        reason=f"{column} is {value!r}, which is no {kind}",
+        reason=_not_readable(reader.feed, column, value),
         raw_text=row.raw_text,
         fields=row.fields,
     )

@@ -24,7 +24,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,7 +97,13 @@ def environment(
             # `up` migrates when it is needed; four processes need not look again.
             "CHECK_MIGRATIONS": False,
         },
-        "LOGGING": {"BASE_LOG_FOLDER": folder / "logs" / "tasks", "COLORED_CONSOLE_LOG": False},
+        "LOGGING": {
+            "BASE_LOG_FOLDER": folder / "logs" / "tasks",
+            "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": folder / "logs" / "parsing",
+            "COLORED_CONSOLE_LOG": False,
+            # They would fill the logs with a line a request, and hundreds a gate.
+            "NAMESPACE_LEVELS": "http.access=WARNING great_expectations=WARNING",
+        },
         "API": {
             "HOST": HOST,
             "PORT": port,
@@ -192,15 +198,10 @@ def up(settings: Settings, progress: Progress | None = None) -> Status:
         env = environment(settings, database, place.port(), place.secrets(), os.environ)
         fingerprint = hashlib.sha256(json.dumps(sorted(_told_by_us(env).items())).encode()).hexdigest()
         _migrate(place, database, env, tell)
-        started = []
-        for name in COMPONENTS:
-            program = place.program(name)
-            if program and program.alive() and program.fingerprint == fingerprint:
-                continue
-            if program:
-                program.stop(_STOP_PATIENCE)
+        started = [name for name in COMPONENTS if not place.runs(name, fingerprint)]
+        _stop(place, started)
+        for name in started:
             place.start(name, env, fingerprint)
-            started.append(name)
         if started:
             tell(f"Airflow: starting {', '.join(started)}")
         _wait_until_healthy(place, started, tell)
@@ -210,12 +211,9 @@ def up(settings: Settings, progress: Progress | None = None) -> Status:
 def down(settings: Settings) -> Status:
     """Stop all of Airflow. Fine when it is down. Running tasks get a few seconds to end."""
     place = _Place(settings)
-    programs = [program for name in COMPONENTS if (program := place.program(name))]
-    if programs:
-        with place.lock(), ThreadPoolExecutor(len(programs)) as pool:
-            list(pool.map(lambda program: program.stop(_STOP_PATIENCE), programs))
-            for name in COMPONENTS:
-                place.record(name).unlink(missing_ok=True)
+    if any(place.program(name) for name in COMPONENTS):
+        with place.lock():
+            _stop(place, COMPONENTS)
     return status(settings)
 
 
@@ -340,6 +338,11 @@ class _Place:
     def program(self, name: str) -> Program | None:
         return Program.recorded(self.record(name))
 
+    def runs(self, name: str, fingerprint: str) -> bool:
+        """Whether the component runs, with these settings."""
+        program = self.program(name)
+        return program is not None and program.alive() and program.fingerprint == fingerprint
+
     def start(self, name: str, env: Mapping[str, str], fingerprint: str) -> Program:
         return processes.start(
             [sys.executable, "-m", "airflow", name, *_ARGUMENTS.get(name, [])],
@@ -376,6 +379,16 @@ class _Place:
                 and datetime.fromisoformat(heartbeat) >= datetime.fromtimestamp(program.started_at, UTC)
             )
         return Component(name, "up" if well else "unwell", program.pid, self.log(name))
+
+
+def _stop(place: _Place, names: Iterable[str]) -> None:
+    """Stop components at the same time, with all that they started, also when they were killed before."""
+    programs = {name: program for name in names if (program := place.program(name))}
+    if programs:
+        with ThreadPoolExecutor(len(programs)) as pool:
+            list(pool.map(lambda program: program.stop(_STOP_PATIENCE), programs.values()))
+        for name in programs:
+            place.record(name).unlink(missing_ok=True)
 
 
 def _wait_until_healthy(place: _Place, started: Collection[str], tell: Progress) -> None:

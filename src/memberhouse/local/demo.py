@@ -24,7 +24,8 @@ DAYS = [HISTORY_UNTIL + timedelta(days=n) for n in range((LAST_DAY - HISTORY_UNT
 
 _INGEST = ("ingest_pos", "ingest_app")
 _DAY_BEGINS = 4  # o'clock: where the daily timetable of the ingest DAGs cuts
-_POLL = 0.5  # seconds
+_POLL = 0.7  # seconds; each look takes the API server a few hundredths of one
+_ENDED = ("success", "skipped", "failed", "upstream_failed", "removed")
 _RUN_TIMEOUT = 1800.0  # seconds for one DAG run; the first one loads and builds the whole history
 _REGISTERED_TIMEOUT = 90.0  # seconds for new DAG files to be seen
 
@@ -50,7 +51,11 @@ def run(settings: Settings, progress: Progress = print) -> None:
     settings.home.joinpath(airflow.LAST_BUSINESS_DATE_FILE).write_text(f"{LAST_DAY}\n")
     airflow.up(settings, tell)
     api = airflow.Api(settings)
-    _wait_for_dags(api, [*_INGEST, "build_warehouse", "weekly_member_report"])
+    wait_for_dags(api, [*_INGEST, "build_warehouse", "weekly_member_report"])
+    for run in _runs(api, "build_warehouse"):
+        if run["state"] in ("queued", "running"):
+            tell("a build that an interrupted demo left running")
+            _finish(settings, api, "build_warehouse", run["dag_run_id"], tell)
     published = _published(settings)
     to_do = [day for day in DAYS if published is None or day > published]
     if not to_do:
@@ -58,7 +63,7 @@ def run(settings: Settings, progress: Progress = print) -> None:
     for number, day in enumerate(to_do, 1):
         what = " (with all history before it)" if day == HISTORY_UNTIL else ""
         tell(f"business date {day}{what}: {number} of {len(to_do)}")
-        _run_day(settings, api, day, tell)
+        run_day(settings, api, day, tell)
     report = _report(settings, api, tell, caused=bool(to_do))
     for line in _summary(settings, report):
         progress(line)
@@ -91,7 +96,8 @@ def _published(settings: Settings) -> date | None:
     return row[0] if row else None
 
 
-def _wait_for_dags(api: airflow.Api, wanted: Iterable[str]) -> None:
+def wait_for_dags(api: airflow.Api, wanted: Iterable[str]) -> None:
+    """Wait until Airflow has parsed these DAGs; raises MemberhouseError with the import errors if not."""
     end = time.monotonic() + _REGISTERED_TIMEOUT
     while True:
         known = {dag["dag_id"] for dag in api.get("dags", limit=100)["dags"] if not dag["is_stale"]}
@@ -108,7 +114,7 @@ def _wait_for_dags(api: airflow.Api, wanted: Iterable[str]) -> None:
         time.sleep(1)
 
 
-def _run_day(settings: Settings, api: airflow.Api, day: date, tell: Progress) -> None:
+def run_day(settings: Settings, api: airflow.Api, day: date, tell: Progress) -> None:
     """Run the ingest DAGs for a business date and wait for the build, gate and release they cause."""
     begun = time.monotonic()
     known = {run["dag_run_id"] for run in _runs(api, "build_warehouse")}
@@ -172,16 +178,17 @@ def _finish(settings: Settings, api: airflow.Api, dag_id: str, run_id: str, tell
     end = time.monotonic() + _RUN_TIMEOUT
     told: set[str] = set()
     while time.monotonic() < end:
-        state = api.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
         tasks = api.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
             if task["state"] in ("success", "skipped") and task["task_id"] not in told:
                 told.add(task["task_id"])
                 tell(f"  {dag_id}.{task['task_id']}: {task['state']} ({task['duration'] or 0:.1f} s)")
-        if state == "success":
-            return
-        if state == "failed":
-            raise _failure(settings, dag_id, run_id, tasks)
+        if all(task["state"] in _ENDED for task in tasks):
+            state = api.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+            if state == "success":
+                return
+            if state == "failed":
+                raise _failure(settings, dag_id, run_id, tasks)
         time.sleep(_POLL)
     raise MemberhouseError(
         f"{dag_id} ({run_id}) has not ended after {_RUN_TIMEOUT / 60:.0f} minutes.",

@@ -51,7 +51,7 @@ MAJOR_VERSION = "18"
 
 _START_TIMEOUT = 180.0  # seconds; crash recovery after a heavy load takes its time
 _STOP_TIMEOUT = 60.0
-_ORPHAN_PATIENCE = 10.0
+_ORPHAN_PATIENCE = 3.0  # seconds
 _PORTS = range(15_432, 32_000)  # below the range that systems hand out to outgoing connections
 _SOCKET_PATH_LIMIT = 107  # bytes, of the whole path of the socket file
 _LOG_LIMIT = 10 * 1024 * 1024  # bytes; a longer log is set aside when the server starts

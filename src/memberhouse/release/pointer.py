@@ -47,7 +47,11 @@ def publish(settings: Settings, *, unpin: bool = False) -> list[Movement]:
     rollback set. Raises ReleaseHeld when the gate held the release for a group, and PublishRefused when
     it was not judged or the group is pinned; groups that can be published are, all the same.
     """
-    with build_lock(settings), db.connect(settings) as conn, ledger.step(settings, "publish", "newest") as step:
+    with (
+        build_lock(settings),
+        db.connect(settings) as conn,
+        ledger.step(settings, "publish", "newest") as step,
+    ):
         release_id = _newest_built(conn)
         step.detail["release_id"] = release_id
         moved: list[Movement] = []
@@ -209,14 +213,17 @@ def _publish_group(
 
 def _freeze_thresholds(conn: psycopg.Connection, group_name: str, release_id: int) -> None:
     """What a published number rests on does not move any more (only the group with the lifecycle has it)."""
-    conn.execute(
-        "insert into release.frozen_loyal_threshold (quarter_start, loyal_threshold_amount, release_id)"
-        " select quarter_start, loyal_threshold_amount, %s from marts.loyal_threshold"
-        " where exists (select 1 from release.versioned_table"
-        "               where table_name = 'loyal_threshold' and group_name = %s)"
-        " on conflict (quarter_start) do nothing",
-        (release_id, group_name),
-    )
+    has_lifecycle = conn.execute(
+        "select 1 from release.versioned_table where table_name = 'loyal_threshold' and group_name = %s",
+        (group_name,),
+    ).fetchone()
+    if has_lifecycle:
+        conn.execute(
+            "insert into release.frozen_loyal_threshold (quarter_start, loyal_threshold_amount, release_id)"
+            " select quarter_start, loyal_threshold_amount, %s from marts.loyal_threshold"
+            " on conflict (quarter_start) do nothing",
+            (release_id,),
+        )
 
 
 def _published_before(conn: psycopg.Connection, group_name: str, current: int) -> int | None:

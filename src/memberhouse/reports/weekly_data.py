@@ -70,11 +70,13 @@ class Kpi:
 
 @dataclass(frozen=True)
 class Stage:
-    """A lifecycle stage's labels, in the order of ``bi.dim_stage``."""
+    """A lifecycle stage's label and rule, in the order of ``bi.dim_stage``."""
 
     stage_code: str
     name_en: str
     name_zh: str
+    rule_en: str
+    rule_zh: str
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def render(report: WeeklyReport, lang: Language) -> str:
     return _TEMPLATES.get_template("weekly.html.j2").render(
         lang=lang,
         text=wording.text,
-        texts=wording.texts,
+        definitions=page.definitions(),
         report=report,
         header=page.header(),
         banners=page.banners(),
@@ -239,7 +239,7 @@ class _Page:
                     "activity", lambda kpi: kpi.activity_rate, lambda kpi: kpi.valid_members, rate, change
                 ),
                 self._parts("activity_parts", now.active_members, now.valid_members),
-                self.text("activity_beside"),
+                self.text("activity_beside", stages=wording.listed(self._stage(stage) for stage in ACTIVE)),
             ),
         ]
 
@@ -252,6 +252,8 @@ class _Page:
     def _card(self, metric: _Metric, parts: str, beside: str) -> dict[str, Any]:
         name = self.text(metric.key)
         before, year = self.report.last_week, self.report.last_year
+        if year is not None and not year.is_complete:
+            year = None  # the few days that the data begins with are no year to look back on
         return {
             "key": metric.key,
             "name": name,
@@ -559,6 +561,19 @@ class _Page:
         }
 
     # ---------------------------------------------------------------------------------------------- footer
+
+    def definitions(self) -> list[str]:
+        """How the numbers are defined; the stages' rules as the warehouse states them."""
+        chinese = self.wording.lang == "zh"
+        rules = [
+            self.text(
+                "how_stage",
+                stage=self._stage(stage.stage_code),
+                rule=stage.rule_zh if chinese else stage.rule_en,
+            )
+            for stage in self.report.stages
+        ]
+        return [*self.wording.texts("how"), self.text("how_stages", rules=self.wording.clauses(rules))]
 
     def quality(self) -> list[str]:
         """What is known about the data behind the page."""

@@ -58,6 +58,10 @@ class Wording:
         """Items in a row, with the language's separator."""
         return self.text("list_separator").join(items)
 
+    def clauses(self, items: Iterable[str]) -> str:
+        """Longer items in a row."""
+        return self.text("clause_separator").join(items)
+
     def caveats(self, caveats: str) -> str:
         """The warehouse's caveats (``subject: state; …``) in this language; an unknown one as it stands."""
         subjects, states = (catalogue()[key][self.lang] for key in ("caveat_subjects", "caveat_states"))

@@ -74,7 +74,7 @@ begin
         raise exception 'release.current: a pointer is moved, never removed';
     end if;
     if tg_op = 'UPDATE' then
-        if new.release_id = old.release_id then return new; end if;
+        if new.release_id = old.release_id then return null; end if;
         previous := old.release_id;
     end if;
     insert into release.publication (group_name, action, release_id, previous_release_id)
@@ -84,11 +84,11 @@ begin
         new.release_id,
         previous
     );
-    return new;
+    return null;
 end
 $$;
 create or replace trigger log_movement
-    before insert or update or delete on release.current
+    after insert or update or delete on release.current
     for each row execute function release.log_movement();
 
 -- The release that this session reads: the pointer, or the one asked for with

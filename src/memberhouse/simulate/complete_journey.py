@@ -43,24 +43,28 @@ def write_sample(
     tell = progress or (lambda message: None)
     tell("reading The Complete Journey")
     data = get_data(["transactions", "products", "campaigns", "campaign_descriptions", "coupon_redemptions"])
-    lines = receipt_lines(data["transactions"], data["products"])
-    receipts = receipts_of(lines)
+    transactions = data["transactions"]
     tell("writing stores, closures and products")
-    _write_reference(out, lines["store_id"].unique(), data["products"])
+    _write_reference(out, transactions["store_id"].unique(), data["products"])
     _write_app(out, data["campaign_descriptions"], data["campaigns"], data["coupon_redemptions"], until)
+    # two days more than wanted: the time stamps are UTC, and what is too late is left out below
+    wanted = transactions["transaction_timestamp"] < pd.Timestamp(until + timedelta(days=2))
+    lines = receipt_lines(transactions[wanted], data["products"])
+    receipts = receipts_of(lines)
     line_table, receipt_table = _line_table(lines), _receipt_table(receipts)
     enrolment_table = _enrolment_table(receipts)
     line_days = _slices(lines["business_date"])
     receipt_days = _slices(receipts["business_date"])
     enrolment_days = _slices(pd.Series(enrolment_table["business_date"].to_numpy(zero_copy_only=False)))
     enrolment_table = enrolment_table.drop_columns(["business_date"])
-    for number, day in enumerate(sorted(day for day in receipt_days if day <= until), 1):
+    days = sorted(day for day in receipt_days if day <= until)
+    for number, day in enumerate(days, 1):
         _land_csv(out, "pos", "receipts", day, receipt_table.slice(*receipt_days[day]), "net_amount")
         _land_csv(out, "pos", "receipt_lines", day, line_table.slice(*line_days[day]), "net_amount")
         if day in enrolment_days:
             _land_csv(out, "pos", "enrolments", day, enrolment_table.slice(*enrolment_days[day]))
         if number % 50 == 0:
-            tell(f"wrote {number} of {len(receipt_days)} business dates")
+            tell(f"wrote {number} of {len(days)} business dates")
     tell(f"the sample is in {out}")
 
 
@@ -358,4 +362,5 @@ def _land(out: Path, source: str, feed: str, day: date, file: NewFile) -> None:
         name=f"{feed}-{day:%Y%m%d}",
         files=[file],
         produced_at=_produced_at(day),
+        durable=False,
     )

@@ -508,13 +508,17 @@ def _present_columns(conn: psycopg.Connection[Any]) -> dict[str, set[str]]:
 _JSON_TYPES: Mapping[Kind, dict[str, Any]] = {
     "text": {"type": "string"},
     "date": {"type": "string", "format": "date"},
-    "timestamp": {"type": "string", "format": "date-time"},
+    "timestamp": {
+        "type": "string",
+        "pattern": r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?$",
+    },
     "time": {"type": "string", "pattern": r"^\d\d:\d\d(:\d\d)?$"},
     "timezone": {"type": "string"},
     "integer": {"type": "integer"},
-    "money": {"type": "number", "multipleOf": 0.01},
-    "price": {"type": "number", "multipleOf": 0.0001},
-    "quantity": {"type": "number", "multipleOf": 0.001},
+    # no multipleOf: validators divide binary fractions, and 4.35 is no multiple of 0.01 then
+    "money": {"type": "number"},
+    "price": {"type": "number"},
+    "quantity": {"type": "number"},
     "boolean": {"type": "boolean"},
     "choice": {"type": "string"},
 }

@@ -75,9 +75,7 @@ def build(
         conn.commit()
         step.detail["release_id"] = release_id
         try:
-            results = dbt.invoke(
-                settings, "build", "--exclude-resource-type", "unit_test", progress=progress
-            )
+            results = dbt.invoke(settings, "build", "--exclude-resource-type", "unit_test", progress=progress)
         except RuntimeError as error:
             _close_release(conn, release_id, "failed")
             raise BuildFailed(str(error), "docs/runbook.md, “Build failed”") from error
@@ -86,9 +84,7 @@ def build(
         _close_release(conn, release_id, "failed" if wrong or not results else "built")
         if wrong or not results:
             raise BuildFailed(_explain(release_id, wrong), "docs/runbook.md, “Build failed”")
-        step.summary = (
-            f"release {release_id} built as of {as_of}: {len(results)} models, seeds and tests"
-        )
+        step.summary = f"release {release_id} built as of {as_of}: {len(results)} models, seeds and tests"
     return release_id
 
 
@@ -130,8 +126,15 @@ def _record(conn: psycopg.Connection, release_id: int, results: list[dbt.NodeRes
             " (release_id, node_id, resource_type, status, seconds, rows_affected, message)"
             " values (%s, %s, %s, %s, %s, %s, %s)",
             [
-                (release_id, node.node_id, node.resource_type, node.status, node.seconds,
-                 node.rows_affected, node.message)
+                (
+                    release_id,
+                    node.node_id,
+                    node.resource_type,
+                    node.status,
+                    node.seconds,
+                    node.rows_affected,
+                    node.message,
+                )
                 for node in results
             ],
         )

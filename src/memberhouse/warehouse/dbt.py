@@ -104,8 +104,10 @@ def _reporter(progress: Progress) -> Callable[[Any], None]:
     def report(event: Any) -> None:
         if event.info.name in {"LogModelResult", "LogSeedResult"}:
             data = event.data
-            progress(f"  {data.index}/{data.total} {data.node_info.node_name}: {data.status.lower()}"
-                     f" in {data.execution_time:.1f} s")
+            progress(
+                f"  {data.index}/{data.total} {data.node_info.node_name}: {data.status.lower()}"
+                f" in {data.execution_time:.1f} s"
+            )
 
     return report
 

@@ -1,8 +1,15 @@
--- Grain: one row per store and business date touched by this build: what the gate looks at to tell a day that a
--- person would doubt. The middle one of the day's prices is held against the highest and the lowest at which the same
--- product was ever sold elsewhere, its sales against the same store's earlier same weekdays.
+-- Grain: one row per store and business date touched by this build.
+-- What the gate looks at to tell a day that a person would doubt. The middle one of the day's prices is held against the highest and the lowest at which the same
+-- product was sold elsewhere within a quarter, its sales against the same store's earlier same weekdays.
 with touched as (
     select * from {{ ref('int_release__touched_dates') }}
+),
+
+period as (
+    select
+        min(business_date) - 91 as first_date,
+        max(business_date) + 91 as last_date
+    from touched
 ),
 
 lines as (
@@ -17,7 +24,10 @@ priced as (
         sku,
         unit_price::double precision as unit_price
     from lines
-    where unit_price > 0 and units > 0
+    where
+        unit_price > 0
+        and units > 0
+        and business_date between (select first_date from period) and (select last_date from period)
 ),
 
 touched_skus as (

@@ -1,6 +1,8 @@
 select
     stage_code,
     name_en,
-    name_zh
+    name_zh,
+    rule_en,
+    rule_zh
 from bi.dim_stage
 order by sort_order, stage_code

@@ -1,0 +1,240 @@
+"""What the tasks ask of the package, and how its answers become task states. The package is stood in for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from memberhouse.errors import MemberhouseError
+from memberhouse.load import BatchResult, LoadReport
+
+
+@pytest.fixture
+def task(bag: Any) -> Callable[[str, str], Callable[..., Any]]:
+    """The plain function behind a task."""
+    return lambda dag_id, task_id: bag.dags[dag_id].get_task(task_id).python_callable
+
+
+@pytest.fixture
+def alerts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+
+    def raise_alert(
+        settings: Any, root_cause: str, message: str, next_action: str, detail: Any = None
+    ) -> bool:
+        told.append({"root_cause": root_cause, "message": message, "next_action": next_action})
+        return True
+
+    monkeypatch.setattr("memberhouse.alerts.raise_alert", raise_alert)
+    return told
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEMBERHOUSE_HOME", str(tmp_path))
+    monkeypatch.delenv("MEMBERHOUSE_LANDING", raising=False)
+    return tmp_path
+
+
+def events(*dates: str) -> dict[str, list[Any]]:
+    return {"an asset": [SimpleNamespace(extra={"as_of": day}) for day in dates]}
+
+
+class OutletEvents(dict[Any, Any]):
+    def __missing__(self, asset: Any) -> Any:
+        self[asset] = SimpleNamespace(extra={})
+        return self[asset]
+
+    def extras(self) -> dict[str, dict[str, Any]]:
+        return {asset.name: event.extra for asset, event in self.items()}
+
+
+@pytest.mark.parametrize(
+    ("start", "day"),
+    [
+        ("2017-12-24T09:00:00", date(2017, 12, 24)),  # 04:00 in winter
+        ("2017-07-01T08:00:00", date(2017, 7, 1)),  # 04:00 in summer
+        ("2017-03-11T09:00:00", date(2017, 3, 11)),  # the interval in which the clocks go forward
+        ("2017-12-25T04:59:59", date(2017, 12, 24)),  # still the evening before in New York
+        ("2017-12-25T05:00:00", date(2017, 12, 25)),
+    ],
+)
+def test_the_business_date_is_head_offices_date_when_the_interval_begins(
+    shared: ModuleType, start: str, day: date
+) -> None:
+    assert shared.business_date(datetime.fromisoformat(start).replace(tzinfo=UTC)) == day
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "sources", "asset"),
+    [("ingest_pos", {"pos", "reference"}, "raw_pos"), ("ingest_app", {"app"}, "raw_app")],
+)
+def test_ingest_loads_its_sources_up_to_the_business_date_and_says_which(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, dag_id: str, sources: set[str], asset: str
+) -> None:
+    asked = {}
+
+    def load_landed(settings: Any, root: Path, *, until: date, sources: Any, progress: Any) -> LoadReport:
+        asked.update(root=root, until=until, sources=set(sources))
+        return LoadReport()
+
+    monkeypatch.setattr("memberhouse.load.load_landed", load_landed)
+    outlets = OutletEvents()
+    task(dag_id, "load")(data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets)
+    assert asked == {"root": home / "landing", "until": date(2017, 12, 24), "sources": sources}
+    assert outlets.extras() == {asset: {"as_of": "2017-12-24"}}
+
+
+def test_ingest_raises_an_alert_for_each_refused_batch_and_goes_on(
+    task: Any, home: Path, alerts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = BatchResult(
+        "pos/receipts/2017-12-24/all/b1", "refused", reason="it is cut short", next_action="again"
+    )
+    monkeypatch.setattr("memberhouse.load.load_landed", lambda *a, **k: LoadReport(refused=[refused]))
+    outlets = OutletEvents()
+    task("ingest_pos", "load")(
+        data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets
+    )
+    assert [(alert["root_cause"], alert["message"]) for alert in alerts] == [
+        ("batch refused: pos/receipts/2017-12-24/all/b1", "it is cut short")
+    ]
+    assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "triggers", "built"),
+    [
+        (None, events("2017-12-24", "2017-12-25"), date(2017, 12, 25)),
+        (
+            None,
+            {"pos": events("2017-12-24")["an asset"], "app": events("2017-12-23")["an asset"]},
+            date(2017, 12, 24),
+        ),
+        ("2017-11-30", {}, date(2017, 11, 30)),
+    ],
+)
+def test_build_is_as_of_the_latest_date_that_came_or_the_one_asked_for(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None, triggers: Any, built: date
+) -> None:
+    monkeypatch.setattr("memberhouse.warehouse.build", lambda settings, as_of, **k: {built: 7}[as_of])
+    answer = task("build_warehouse", "build")(params={"as_of": asked}, triggering_asset_events=triggers)
+    assert answer == {"as_of": built.isoformat(), "release_id": 7}
+
+
+def test_a_build_by_hand_without_a_date_says_that_it_needs_one(task: Any, home: Path) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match="needs the parameter as_of"):
+        task("build_warehouse", "build")(params={"as_of": None}, triggering_asset_events={})
+
+
+def verdict(state: str, reason: str) -> Any:
+    return SimpleNamespace(release_id=7, group_name="core", verdict=state, reason=reason)
+
+
+def test_a_held_release_fails_the_gate_at_once_with_the_reason(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    held = verdict("held", "store 367: net sales 100 times the usual")
+    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings: [verdict("passed", "fine"), held])
+    with pytest.raises(AirflowFailException, match="store 367: net sales 100 times the usual"):
+        task("build_warehouse", "gate")()
+
+
+def test_only_a_passed_verdict_lets_the_gate_pass(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings: [verdict("passed", "31 checks")])
+    assert task("build_warehouse", "gate")() == "core: 31 checks"
+
+
+def test_release_hands_on_what_was_built(task: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memberhouse.release.publish", lambda settings: ["core: release 7"])
+    built = {"as_of": "2017-12-24", "release_id": 7}
+    outlets = OutletEvents()
+    ti = SimpleNamespace(xcom_pull=lambda task_ids: {"build": built}[task_ids])
+    task("build_warehouse", "release")(ti=ti, outlet_events=outlets)
+    assert outlets.extras() == {"bi_core": built}
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    weeks: list[date] = []
+
+    def write(settings: Any, week: date, out: Path) -> Path:
+        weeks.append(week)
+        return out / "page"
+
+    import memberhouse.reports.weekly
+
+    monkeypatch.setattr(memberhouse.reports.weekly, "write", write)
+    return weeks
+
+
+class TestWeeklyReport:
+    def run(self, task: Any, as_of: str | None = None, week: str | None = None) -> str:
+        write = task("weekly_member_report", "write")
+        return write(params={"week": week}, triggering_asset_events=events(as_of) if as_of else {})
+
+    def test_a_sunday_closes_its_week(self, task: Any, home: Path, written: list[date]) -> None:
+        (home / "reports").mkdir()
+        (home / "reports/member-report-2017-W52.en.html").touch()  # of an earlier release: written again
+        self.run(task, as_of="2017-12-31")
+        assert written == [date(2017, 12, 31)]
+
+    def test_a_missed_week_is_caught_up_by_the_next_publication(
+        self, task: Any, home: Path, written: list[date]
+    ) -> None:
+        self.run(task, as_of="2017-12-26")
+        assert written == [date(2017, 12, 24)]
+
+    def test_in_the_week_nothing_is_written_when_the_last_report_is_there(
+        self, task: Any, home: Path, written: list[date]
+    ) -> None:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        (home / "reports").mkdir()
+        (home / "reports/member-report-2017-W51.en.html").touch()
+        with pytest.raises(AirflowSkipException, match="2017-W51"):
+            self.run(task, as_of="2017-12-30")
+        assert written == []
+
+    def test_by_hand_for_any_date_of_a_week(self, task: Any, home: Path, written: list[date]) -> None:
+        self.run(task, week="2017-06-07")
+        assert written == [date(2017, 6, 7)]
+
+
+def failed(shared: ModuleType, error: BaseException) -> None:
+    where = SimpleNamespace(dag_id="build_warehouse", task_id="build")
+    shared.tell_failure({"task_instance": where, "exception": error, "run_id": "r"})
+
+
+def test_a_failure_is_told_in_the_packages_own_words(
+    shared: ModuleType, home: Path, alerts: list[dict[str, Any]]
+) -> None:
+    failed(shared, MemberhouseError("Model dim_member failed.", "Look at it."))
+    assert alerts[0]["message"] == "build_warehouse.build failed: Model dim_member failed."
+    assert alerts[0]["next_action"] == "Look at it."
+
+
+def test_a_held_release_is_told_under_the_gates_own_root_cause(
+    shared: ModuleType, home: Path, alerts: list[dict[str, Any]]
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    failed(shared, AirflowFailException("release held: too much"))
+    assert alerts[0]["root_cause"] == "release held: too much"
+
+
+def test_what_memberhouse_reports_is_not_tried_again_and_anything_else_is(shared: ModuleType) -> None:
+    policy = shared.TASK_DEFAULTS["retry_policy"]
+    assert policy.evaluate(MemberhouseError("m", "n"), 1, 2).action.value == "fail"
+    assert policy.evaluate(ConnectionError(), 1, 2).action.value == "default"
