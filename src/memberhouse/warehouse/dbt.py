@@ -36,7 +36,7 @@ class NodeResult:
     @property
     def name(self) -> str:
         """The model's or test's own name."""
-        return self.node_id.split(".")[2]
+        return self.node_id.split(".")[3 if self.resource_type == "unit_test" else 2]
 
     @property
     def went_wrong(self) -> bool:
