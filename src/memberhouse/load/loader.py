@@ -314,8 +314,6 @@ class _Load:
         with self._conn.transaction():
             day = self._lock_and_look(batch)
             here = [entry for entry in day if entry.store_id == batch.store_id]
-            if _is_taken(batch, here):
-                return None
             content = manifest.content_sha256()
             _refuse_unrevised_change(batch, content, here)
             active = [entry for entry in here if entry.state == "loaded"]
@@ -395,7 +393,7 @@ class _Load:
                         self._give_up_if_hopeless(reader)
                 copied = cursor.rowcount
             self._give_up_if_hopeless(reader)
-            pass
+            reader.verify()
             work.rejects.extend(reader.rejects)
             if len(self._notices) != reader.sent - copied:
                 raise Refused(
