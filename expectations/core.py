@@ -69,6 +69,11 @@ SUITES = {
         ),
     ],
     "intermediate.int_audit__reconciliations": [
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="gap",
+            severity="critical",
+            notes="A sum over nothing compares with nothing.",
+        ),
         gxe.ExpectColumnValuesToBeBetween(
             column="gap",
             min_value=0,

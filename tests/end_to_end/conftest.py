@@ -1,4 +1,4 @@
-"""The real Airflow over the real sample, published up to 2017-12-30; then its last day, first wrong, then right."""
+"""The real Airflow over the real sample, published up to its eve; its last day, first wrong, then right."""
 
 from __future__ import annotations
 

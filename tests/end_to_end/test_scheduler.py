@@ -28,9 +28,7 @@ def test_the_dag_run_the_readers_and_the_caller_are_told_the_same_reason(held_da
     assert reason in held_day.error.message
     run_id, _ = held_day.newest_build()
     folder = held_day.settings.home / "airflow/logs/tasks/dag_id=build_warehouse" / f"run_id={run_id}"
-    assert f"release held: {reason}" in (folder / "task_id=gate/attempt=1.log").read_text().replace(
-        '\\"', '"'
-    )
+    assert f"release held: {reason}" in (folder / "task_id=gate/attempt=1.log").read_text().replace('\\"', '"')
     assert str(folder) in held_day.error.message
 
 

@@ -73,11 +73,16 @@ class Till:
             extra=extra,
         )
 
-    def drop_stores(self, *ids: str, day: date = date(2026, 1, 1), zone: str = "Asia/Shanghai") -> Path:
-        lines = [f"{store_id},{zone},00:00\n" for store_id in ids]
-        return self.drop(
-            "store_id,timezone,day_cutoff\n" + "".join(lines), source="reference", feed="stores", day=day
-        )
+    def drop_stores(
+        self,
+        *ids: str,
+        day: date = date(2026, 1, 1),
+        zone: str = "Asia/Shanghai",
+        cutoff: str = "00:00",
+    ) -> Path:
+        """Land a stores file."""
+        lines = [f"{store_id},{zone},{cutoff}\n" for store_id in ids]
+        return self.drop("store_id,timezone,day_cutoff\n" + "".join(lines), source="reference", feed="stores", day=day)
 
     def load(self, **options: Any) -> LoadReport:
         return load_landed(self.warehouse, self.root, **options)

@@ -25,9 +25,7 @@ HEADER = [column.name for column in LINES.columns if column.required]
 PLAIN = ["S1", "1", "2026-03-02", "R1", "sale", "1", "A1", "1", "10.00"]
 
 
-def reader_of(
-    folder: Path, content: bytes, name: str = "receipt_lines.csv", encoding: str = "utf-8"
-) -> FileReader:
+def reader_of(folder: Path, content: bytes, name: str = "receipt_lines.csv", encoding: str = "utf-8") -> FileReader:
     (folder / name).write_bytes(content)
     entry = FileEntry(name=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), rows=0)
     reader = FileReader(folder, entry, 1, encoding, LINES)
@@ -46,9 +44,7 @@ def csv_bytes(rows: list[list[str]], **how: object) -> bytes:
     return out.getvalue().encode()
 
 
-fields = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from(',"\n\r é中'), max_size=8
-)
+fields = st.text(st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from(',"\n\r é中'), max_size=8)
 tables = st.lists(st.lists(fields, min_size=len(HEADER), max_size=len(HEADER)), max_size=30)
 
 
@@ -64,9 +60,7 @@ tables = st.lists(st.lists(fields, min_size=len(HEADER), max_size=len(HEADER)), 
     ),
     st.integers(min_value=1, max_value=200),
 )
-def test_every_field_arrives_as_it_was_written(
-    rows: list[list[str]], style: tuple[int, str], block: int
-) -> None:
+def test_every_field_arrives_as_it_was_written(rows: list[list[str]], style: tuple[int, str], block: int) -> None:
     quoting, newline = style
     if style == (csv.QUOTE_MINIMAL, "\n"):
         # this writer does not quote a lone carriage return, which is then no CSV any more
@@ -100,9 +94,7 @@ def test_whatever_lies_there_every_row_is_sent_put_aside_or_the_file_refused(lin
 
 
 @given(tables, st.integers(min_value=1, max_value=200))
-def test_a_row_is_found_again_by_its_line_and_by_its_line_in_the_stream(
-    rows: list[list[str]], block: int
-) -> None:
+def test_a_row_is_found_again_by_its_line_and_by_its_line_in_the_stream(rows: list[list[str]], block: int) -> None:
     ragged = [["too", "short"] if place % 5 == 4 else row for place, row in enumerate(rows)]
     content = csv_bytes([HEADER, *ragged], lineterminator="\n", quoting=csv.QUOTE_ALL)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(reader_module, "_BLOCK", block):
@@ -241,9 +233,7 @@ def test_no_gzip_at_all_is_refused(tmp_path: Path) -> None:
         ([*HEADER, *map(str, range(101))], "too_many_columns", "101 columns"),
     ],
 )
-def test_a_header_that_breaks_the_contract_is_refused(
-    tmp_path: Path, header: list[str], code: str, told: str
-) -> None:
+def test_a_header_that_breaks_the_contract_is_refused(tmp_path: Path, header: list[str], code: str, told: str) -> None:
     with pytest.raises(Refused) as refusal:
         reader_of(tmp_path, csv_bytes([header, PLAIN]))
     assert refusal.value.code == code
@@ -252,9 +242,7 @@ def test_a_header_that_breaks_the_contract_is_refused(
 
 @pytest.mark.parametrize("behind", [b"", b"x\n" * 20_000_000], ids=["at_the_end", "far_from_the_end"])
 def test_an_unclosed_quote_is_refused_without_reading_on_for_ever(tmp_path: Path, behind: bytes) -> None:
-    content = (
-        csv_bytes([HEADER, PLAIN], lineterminator="\n") + b'S1,1,2026-03-02,R2,sale,1,"A1,1,10.00\n' + behind
-    )
+    content = csv_bytes([HEADER, PLAIN], lineterminator="\n") + b'S1,1,2026-03-02,R2,sale,1,"A1,1,10.00\n' + behind
     with pytest.raises(Refused, match="never closed") as refusal:
         copied(reader_of(tmp_path, content))
     assert "R2" in refusal.value.message

@@ -18,7 +18,7 @@ final as (
         -- a line without units has no unit price to check
         coalesce(
             max(abs(lines.units * lines.unit_price - lines.discount_amount - lines.net_amount))
-                filter (where lines.units <> 0 and lines.unit_price is not null),
+            filter (where lines.units <> 0 and lines.unit_price is not null),
             0
         )::numeric(14, 2) as line_arithmetic_gap_amount
     from receipts

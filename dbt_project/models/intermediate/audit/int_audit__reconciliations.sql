@@ -28,39 +28,45 @@ level_gaps as (
     where hq.level = 'hq'
 ),
 
+mix as (
+    select
+        week_start,
+        stage_code,
+        sum(members) as members
+    from {{ ref('stage_mix_weekly') }}
+    group by week_start, stage_code
+),
+
+valid_mix as (
+    select
+        week_start,
+        sum(members) as members
+    from mix
+    where stage_code <> 'X'
+    group by week_start
+),
+
 mix_gaps as (
-    select coalesce(max(abs(kpi.valid_members - mix.members)), 0) as gap
+    select coalesce(max(abs(kpi.valid_members - coalesce(valid_mix.members, 0))), 0) as gap
     from kpi
-    inner join (
-        select
-            week_start,
-            sum(members) filter (where stage_code <> 'X') as members
-        from {{ ref('stage_mix_weekly') }}
-        group by week_start
-    ) as mix on kpi.week_start = mix.week_start
+    left join valid_mix on kpi.week_start = valid_mix.week_start
     where kpi.level = 'hq'
 ),
 
-migration_gaps as (
-    select coalesce(max(abs(mix.members - migration.members)), 0) as gap
-    from (
-        select
-            week_start,
-            stage_code,
-            sum(members) as members
-        from {{ ref('stage_mix_weekly') }}
-        group by week_start, stage_code
-    ) as mix
-    full join (
-        select
-            week_start,
-            to_stage as stage_code,
-            sum(members) as members
-        from {{ ref('stage_migration_weekly') }}
-        group by week_start, to_stage
-    ) as migration on mix.week_start = migration.week_start and mix.stage_code = migration.stage_code
+migration as (
+    select
+        week_start,
+        to_stage as stage_code,
+        sum(members) as members
+    from {{ ref('stage_migration_weekly') }}
+    group by week_start, to_stage
 ),
 
+migration_gaps as (
+    select coalesce(max(abs(coalesce(mix.members, 0) - coalesce(migration.members, 0))), 0) as gap
+    from mix
+    full join migration on mix.week_start = migration.week_start and mix.stage_code = migration.stage_code
+),
 
 final as (
     select
@@ -77,7 +83,10 @@ final as (
     union all
     select
         'head office net sales are the receipts of all weeks',
-        (select sum(net_sales_amount) from kpi where level = 'hq')
+        (
+            select sum(net_sales_amount) from kpi
+            where level = 'hq'
+        )
         - (select sum(net_sales_amount) from {{ ref('fct_receipt') }})
 )
 

@@ -28,16 +28,20 @@ closing_figures as (
         weeks.week_start,
         states.purchase_days_365
     from {{ ref('int_lifecycle__states') }} as states
-    cross join lateral generate_series(
-        date_trunc('week', states.valid_from::timestamp),
-        date_trunc('week', least(states.valid_to, (select as_of_date + 1 from {{ source('release', 'building') }}))::timestamp),
-        interval '7 days'
-    ) as week
+    cross join
+        lateral generate_series(
+            date_trunc('week', states.valid_from::timestamp),
+            date_trunc(
+                'week',
+                least(states.valid_to, (select as_of_date + 1 from {{ source('release', 'building') }}))::timestamp
+            ),
+            interval '7 days'
+        ) as week
     inner join weeks
         on
             week::date = weeks.week_start
-            and weeks.closing_on >= states.valid_from
-            and weeks.closing_on < states.valid_to
+            and states.valid_from <= weeks.closing_on
+            and states.valid_to > weeks.closing_on
     where states.valid_from <= (select as_of_date from {{ source('release', 'building') }})
 ),
 

@@ -16,10 +16,14 @@ exclusions as (
     select * from {{ ref('int_members__exclusions') }}
 ),
 
+bounds as (
+    select min(enrolled_on) as first_enrolled_on from members
+),
+
 quarters as (
     select quarter::date as quarter_start
     from building
-    cross join (select min(enrolled_on) as first_enrolled_on from members) as bounds
+    cross join bounds
     cross join generate_series(
         date_trunc('quarter', bounds.first_enrolled_on::timestamp),
         building.as_of_date::timestamp,
@@ -41,16 +45,16 @@ buyers as (
     from open_quarters
     inner join {{ ref('int_lifecycle__purchase_days') }} as days
         on
-            days.purchased_on < open_quarters.quarter_start
+            open_quarters.quarter_start > days.purchased_on
             and days.purchased_on >= open_quarters.quarter_start - {{ lifecycle_parameter('window_days') }}::integer
-            and days.until_on >= open_quarters.quarter_start
+            and open_quarters.quarter_start <= days.until_on
     inner join members
-        on days.member_id = members.member_id and members.enrolled_on < open_quarters.quarter_start
+        on days.member_id = members.member_id and open_quarters.quarter_start > members.enrolled_on
     left join exclusions
         on
             days.member_id = exclusions.member_id
-            and exclusions.excluded_from < open_quarters.quarter_start
-            and exclusions.excluded_to >= open_quarters.quarter_start
+            and open_quarters.quarter_start > exclusions.excluded_from
+            and open_quarters.quarter_start <= exclusions.excluded_to
     where exclusions.member_id is null
 ),
 
@@ -63,7 +67,7 @@ spend as (
     left join {{ ref('int_members__daily_sales') }} as sales
         on
             buyers.member_id = sales.member_id
-            and sales.business_date < buyers.quarter_start
+            and buyers.quarter_start > sales.business_date
             and sales.business_date >= buyers.quarter_start - {{ lifecycle_parameter('window_days') }}::integer
     group by buyers.quarter_start, buyers.member_id
 ),

@@ -40,7 +40,7 @@ ruled as (
 marked as (
     select
         ruled.*,
-        lag(stage_code) over (partition by member_id order by valid_from) is distinct from stage_code as is_start
+        (lag(stage_code) over (partition by member_id order by valid_from) is distinct from stage_code) as is_start
     from ruled
 ),
 

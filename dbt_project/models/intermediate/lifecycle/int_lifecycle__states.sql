@@ -59,7 +59,7 @@ with_reasons as (
         -- the pause that ended recently; only looked at while the last purchase is recent, see the timeline
         in_epoch.gap_days,
         thresholds.loyal_threshold_amount,
-        exists (
+        exists(
             select 1 from {{ ref('int_members__exclusions') }} as exclusions
             where
                 exclusions.member_id = in_epoch.member_id

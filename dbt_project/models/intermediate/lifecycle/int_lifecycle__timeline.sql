@@ -31,8 +31,8 @@ days as (
     inner join {{ ref('int_lifecycle__purchase_days') }} as days
         on
             epochs.member_id = days.member_id
-            and days.purchased_on < epochs.epoch_to
-            and days.until_on > epochs.epoch_from
+            and epochs.epoch_to > days.purchased_on
+            and epochs.epoch_from < days.until_on
 ),
 
 recency_steps as (
@@ -43,6 +43,10 @@ recency_steps as (
 pauses as (
     select distinct gap_ended_within as after_days from {{ ref('stage_rules') }}
     where gap_ended_within is not null
+),
+
+rule_dates as (
+    select distinct valid_from from {{ ref('stage_rules') }}
 ),
 
 events as (
@@ -100,7 +104,7 @@ events as (
     inner join epochs on members.member_id = epochs.member_id
     union all
     -- an epoch begins
-    select member_id, epoch_from, epoch_from, 0, 0, 0, null, null, null
+    select member_id, epoch_from, epoch_from as day, 0, 0, 0, null, null, null
     from epochs
     union all
     -- status changes
@@ -118,8 +122,7 @@ events as (
     select epochs.member_id, epochs.epoch_from, rule_dates.valid_from, 0, 0, 0, null, null, null
     from epochs
     cross join building
-    inner join (select distinct valid_from from {{ ref('stage_rules') }}) as rule_dates
-        on rule_dates.valid_from <= building.as_of_date
+    inner join rule_dates on building.as_of_date >= rule_dates.valid_from
 ),
 
 final as (

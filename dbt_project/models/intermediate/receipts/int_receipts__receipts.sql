@@ -21,7 +21,22 @@ test_cards as (
 ),
 
 final as (
-    select flagged.*
+    select
+        flagged.receipt_id,
+        flagged.store_id,
+        flagged.register_id,
+        flagged.business_date,
+        flagged.receipt_no,
+        flagged.receipt_type,
+        flagged.sold_at,
+        flagged.member_card_no,
+        flagged.channel,
+        flagged.is_staff_sale,
+        flagged.is_wholesale,
+        flagged.original_receipt_id,
+        flagged.gross_amount,
+        flagged.discount_amount,
+        flagged.net_amount
     from flagged
     left join test_cards
         on

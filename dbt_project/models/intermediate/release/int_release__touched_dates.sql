@@ -23,7 +23,7 @@ touches_everything as (
     select
         building.full_refresh
         or not exists (select 1 from published)
-        or building.project_sha256 is distinct from (select project_sha256 from published)
+        or (building.project_sha256 is distinct from (select published.project_sha256 from published))
         or exists (
             select 1 from changed_batches
             where source = 'reference' and feed = 'stores'

@@ -10,7 +10,7 @@ bounds as (
         date_trunc('week', min(receipts.business_date))::date as first_day,
         date_trunc('week', building.as_of_date)::date + 6 as last_day
     from building
-    left join {{ ref('fct_receipt') }} as receipts on receipts.business_date <= building.as_of_date
+    left join {{ ref('fct_receipt') }} as receipts on building.as_of_date >= receipts.business_date
     group by building.as_of_date
 ),
 
