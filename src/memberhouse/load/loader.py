@@ -130,13 +130,12 @@ class _Entry:
 
 
 _ENTRY_COLUMNS = sql.SQL(
-    "batch_id, store_id, batch_name, revision, content_sha256, state, observed_sha256, refusal_code,"
-    " change_no"
+    "batch_id, store_id, batch_name, revision, content_sha256, state, observed_sha256, refusal_code, change_no"
 )
 
-_SELECT_DAY = sql.SQL(
-    "select {} from ops.batch where source = %s and feed = %s and business_date = %s"
-).format(_ENTRY_COLUMNS)
+_SELECT_DAY = sql.SQL("select {} from ops.batch where source = %s and feed = %s and business_date = %s").format(
+    _ENTRY_COLUMNS
+)
 
 _COPY_REJECTED = (
     "copy quarantine.rejected_row (batch_id, source, feed, file_name, line_no, reason_code, column_name,"
@@ -189,9 +188,7 @@ def _alert(settings: Settings, code: str, refused: Sequence[BatchResult]) -> Non
 
 
 class _Load:
-    def __init__(
-        self, conn: psycopg.Connection[Any], bad_share: float, progress: Callable[[str], None] | None
-    ) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], bad_share: float, progress: Callable[[str], None] | None) -> None:
         self._conn = conn
         self._bad_share = bad_share
         self._progress = progress
@@ -236,9 +233,7 @@ class _Load:
 
     # ---------------------------------------------------------------- what is there already
 
-    def _not_done_yet(
-        self, batches: Sequence[LandedBatch], report: LoadReport
-    ) -> list[tuple[LandedBatch, str | None]]:
+    def _not_done_yet(self, batches: Sequence[LandedBatch], report: LoadReport) -> list[tuple[LandedBatch, str | None]]:
         """The batches to take, each with what its files hold where that was looked at already."""
         places: dict[Place, list[_Entry]] = defaultdict(list)
         rows = self._conn.execute(
@@ -397,7 +392,7 @@ class _Load:
             self._give_up_if_hopeless(reader)
             reader.verify()
             work.rejects.extend(reader.rejects)
-            if False:
+            if len(self._notices) != reader.sent - copied:
                 raise Refused(
                     "rows_unaccounted",
                     f"{reader.entry.name}: of {reader.sent:,} rows {copied:,} were loaded and"
@@ -436,9 +431,7 @@ class _Load:
     def _take_out(self, feed: Feed, row_ids: list[str]) -> None:
         if row_ids:
             self._conn.execute(
-                sql.SQL("delete from {} where ctid = any(%s::tid[])").format(
-                    sql.Identifier("raw", feed.raw_table)
-                ),
+                sql.SQL("delete from {} where ctid = any(%s::tid[])").format(sql.Identifier("raw", feed.raw_table)),
                 (row_ids,),
             )
 
@@ -548,9 +541,9 @@ class _Load:
             freed[batch_id].append(row)
         for batch_id, rows in freed.items():
             self._conn.execute(
-                sql.SQL(
-                    "insert into {table} select * from jsonb_populate_recordset(null::{table}, %s)"
-                ).format(table=sql.Identifier("raw", work.feed.raw_table)),
+                sql.SQL("insert into {table} select * from jsonb_populate_recordset(null::{table}, %s)").format(
+                    table=sql.Identifier("raw", work.feed.raw_table)
+                ),
                 (Jsonb(rows),),
             )
             others = [work.batch_id, *(other for other in neighbours if other != batch_id)]
@@ -667,13 +660,10 @@ class _Load:
         return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, reasons)
 
     def _bad_rows_refusal(self, bad: str, rows: int, reasons: Iterable[str]) -> Refused:
-        common = "; ".join(
-            f"{count:,} × {reason}" for reason, count in Counter(reasons).most_common(_REASONS_SHOWN)
-        )
+        common = "; ".join(f"{count:,} × {reason}" for reason, count in Counter(reasons).most_common(_REASONS_SHOWN))
         return Refused(
             "too_many_bad_rows",
-            f"{bad} of {rows:,} rows are bad, more than the allowed {self._bad_share:.0%}."
-            f" Most common: {common}.",
+            f"{bad} of {rows:,} rows are bad, more than the allowed {self._bad_share:.0%}. Most common: {common}.",
             "Correct the cause at the sender; for unknown stores, load the stores file: the batch is then"
             " tried again by itself.",
         )
@@ -744,7 +734,7 @@ def _copy_statement(table: str, columns: tuple[str, ...]) -> sql.Composed:
     names = map(sql.Identifier, ("_batch_id", "_file_no", "_line_no", *columns))
     return sql.SQL(
         "copy {} ({}) from stdin"
-        " (format csv, force_null *, on_error ignore, log_verbosity verbose, encoding 'UTF8')"
+        " (format csv, header, force_null *, on_error ignore, log_verbosity verbose, encoding 'UTF8')"
     ).format(sql.Identifier("raw", table), sql.SQL(", ").join(names))
 
 

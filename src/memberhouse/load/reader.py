@@ -41,6 +41,8 @@ _MAX_EXTRA_COLUMNS = 100
 _MAX_RAW_TEXT = 10_000
 WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
 JSON_EXTRAS = "_extra"
+# COPY counts newlines within quotes only when it knows how lines end: a first line without quotes tells it.
+_STREAM_HEADER = b"header\n"
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,8 @@ class FileReader:
     # ---------------------------------------------------------------- rows to COPY
 
     def copy_lines(self, batch_id: int) -> Iterator[bytes]:
-        """CSV lines for COPY: batch, file number, line number, then `columns`."""
+        """CSV lines for COPY: a header, then batch, file number, line number and `columns`."""
+        yield _STREAM_HEADER
         prefix = f"{batch_id},{self.file_no},"
         for block in self._body():
             if self._is_clean(block):
@@ -204,9 +207,7 @@ class FileReader:
                 if self._keep is not None:
                     kept = itemgetter(*self._keep)
                     lines = [",".join(kept(line.split(","))) for line in lines]
-                numbered = [
-                    f"{prefix}{line_no},{line}" for line_no, line in enumerate(lines, block.first_line)
-                ]
+                numbered = [f"{prefix}{line_no},{line}" for line_no, line in enumerate(lines, block.first_line)]
                 numbered.append("")
                 yield "\n".join(numbered).encode()
                 continue
@@ -223,15 +224,13 @@ class FileReader:
             if out.tell():
                 yield out.getvalue().encode()
 
-    def locate(
-        self, *, copy_lines: Collection[int] = (), line_nos: Collection[int] = ()
-    ) -> dict[int, Located]:
+    def locate(self, *, copy_lines: Collection[int] = (), line_nos: Collection[int] = ()) -> dict[int, Located]:
         """Read the file again to find rows: by the line of the COPY stream on which they ended, as
         COPY's notices count, or by their own line. Returns them by the number they were asked for."""
         found: dict[int, Located] = {}
         wanted_copy, wanted_own = sorted(copy_lines), sorted(line_nos)
         wanted_copy_set, wanted_own_set = set(wanted_copy), set(wanted_own)
-        copy_line = 0
+        copy_line = 1
         reader = FileReader(self._path.parent, self.entry, self.file_no, self._encoding, self.feed)
         reader.open()
         for block in reader._body():
@@ -504,9 +503,7 @@ class FileReader:
 
     def _read_header(self) -> list[str]:
         if not self._head:
-            raise Refused(
-                "empty_file", f"{self.entry.name} holds nothing.", "Ask the sender for the file again."
-            )
+            raise Refused("empty_file", f"{self.entry.name} holds nothing.", "Ask the sender for the file again.")
         content = self._head[0]
         line = content.split(b"\n", 1)[0]
         try:

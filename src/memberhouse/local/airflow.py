@@ -58,7 +58,13 @@ COMPONENTS: Mapping[str, str | None] = {
     "triggerer": "triggerer",
 }
 
-_ARGUMENTS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
+# How each is started. The logs of tasks are files here: nobody needs to serve them.
+_COMMANDS = {
+    "api-server": ["airflow", "api-server"],
+    "scheduler": ["memberhouse.local.preload", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+}
 _PORTS = range(8_080, 15_000)
 _HEALTHY_TIMEOUT = 180.0  # seconds
 _STOP_PATIENCE = 15.0  # seconds for running tasks to end; then they are killed, and retried after the start
@@ -345,7 +351,7 @@ class _Place:
 
     def start(self, name: str, env: Mapping[str, str], fingerprint: str) -> Program:
         return processes.start(
-            [sys.executable, "-m", "airflow", name, *_ARGUMENTS.get(name, [])],
+            [sys.executable, "-m", *_COMMANDS[name]],
             env=env,
             log=self.log(name),
             record=self.record(name),

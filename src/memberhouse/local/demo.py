@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,24 +34,33 @@ _REGISTERED_TIMEOUT = 90.0  # seconds for new DAG files to be seen
 Progress = Callable[[str], None]
 
 
-def run(settings: Settings, progress: Progress = print) -> None:
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def run(settings: Settings, progress: Progress = _say) -> None:
     """Do everything that is not done yet, and say what there is to see. Leaves the services running.
 
     History up to 23 December 2017 is loaded by the first daily run; the days to 31 December follow one by
     one. Days that are published are skipped. Raises MemberhouseError, naming the task and the reason, when a
     run fails or is held.
     """
+    landing = settings.home / "landing"
+    if os.environ.get("MEMBERHOUSE_LANDING", str(landing)) != str(landing):
+        raise MemberhouseError(
+            f"The demo lands its sample in {landing}, but MEMBERHOUSE_LANDING names another folder.",
+            "Unset MEMBERHOUSE_LANDING for the demo; your own data needs no demo.",
+        )
+    landing.mkdir(parents=True, exist_ok=True)
     tell = _clock(progress)
     tell("Postgres")
     _start_warehouse(settings, tell)
-    landing = settings.home / "landing"
-    if not (landing / ".complete").exists():
-        tell("the sample: a year of The Complete Journey as landed batches")
-        write_sample(landing, progress=lambda line: tell(f"  {line}"))
-        (landing / ".complete").touch()
     # The sample ends; without this the scheduler would go on to today.
     settings.home.joinpath(airflow.LAST_BUSINESS_DATE_FILE).write_text(f"{LAST_DAY}\n")
-    airflow.up(settings, tell)
+    with ThreadPoolExecutor(1) as pool:  # Airflow's programs start meanwhile
+        landed = pool.submit(_land_sample, landing, tell)
+        airflow.up(settings, tell)
+        landed.result()
     api = airflow.Api(settings)
     wait_for_dags(api, [*_INGEST, "build_warehouse", "weekly_member_report"])
     for run in _runs(api, "build_warehouse"):
@@ -84,6 +95,14 @@ def _start_warehouse(settings: Settings, tell: Progress) -> None:
         db.ensure_schema(connection)
     if settings.database_url is None:
         tell(f"  {postgres.status(settings.home)}")
+
+
+def _land_sample(landing: Path, tell: Progress) -> None:
+    done = landing / ".complete"
+    if not done.exists():
+        tell("the sample: a year of The Complete Journey as landed batches")
+        write_sample(landing, progress=lambda line: tell(f"  {line}"))
+        done.touch()
 
 
 def _published(settings: Settings) -> date | None:
@@ -149,9 +168,7 @@ def _trigger(api: airflow.Api, dag_id: str, day: date) -> str:
 
 
 def _runs(api: airflow.Api, dag_id: str) -> list[dict[str, Any]]:
-    runs: list[dict[str, Any]] = api.get(f"dags/{dag_id}/dagRuns", order_by="-run_after", limit=20)[
-        "dag_runs"
-    ]
+    runs: list[dict[str, Any]] = api.get(f"dags/{dag_id}/dagRuns", order_by="-run_after", limit=20)["dag_runs"]
     return runs
 
 
@@ -236,8 +253,7 @@ def _summary(settings: Settings, report: Path) -> list[str]:
         db.as_bi_role(connection)
         lines, receipts, sales = _row(
             connection,
-            "select (select count(*) from bi.fct_receipt_line), count(*), sum(net_amount)"
-            " from bi.fct_receipt",
+            "select (select count(*) from bi.fct_receipt_line), count(*), sum(net_amount) from bi.fct_receipt",
         )
         (members,) = _row(connection, "select count(*) from bi.dim_member")
         kpi = _row(

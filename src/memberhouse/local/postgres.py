@@ -158,8 +158,7 @@ def stop(home: Path) -> Status:
                 process.send_signal(signal.SIGINT)
                 if not _gone(process, _STOP_TIMEOUT):
                     raise MemberhouseError(
-                        f"Postgres (pid {process.pid}) did not stop within {_STOP_TIMEOUT:.0f} s."
-                        f" {place.log_tail()}",
+                        f"Postgres (pid {process.pid}) did not stop within {_STOP_TIMEOUT:.0f} s. {place.log_tail()}",
                         f"Look at what it is doing; `kill -QUIT {process.pid}` stops it at once (the"
                         " next start then recovers).",
                     )
@@ -331,8 +330,7 @@ def _make_state_folder(place: _Place, account: _Account) -> None:
         place.state.chmod(0o700 if account.uid == os.geteuid() else 0o711)
     elif not os.access(place.state, os.W_OK):
         raise MemberhouseError(
-            f"The folder {place.state} belongs to {_account_name(place.state.stat().st_uid)} and can't be"
-            " written.",
+            f"The folder {place.state} belongs to {_account_name(place.state.stat().st_uid)} and can't be written.",
             "Run as that account, or choose another folder with MEMBERHOUSE_HOME.",
         )
     if not (place.state / "port").exists():
@@ -377,9 +375,7 @@ def _programs(place: _Place, account: _Account) -> Path:
                 shutil.copytree(package.parent / folder, unfinished / folder, symlinks=True)
         for path in [unfinished, *unfinished.rglob("*")]:
             if not path.is_symlink():
-                path.chmod(
-                    path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444)
-                )
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444))
         unfinished.rename(copy)
     return bin_folder
 
@@ -420,8 +416,7 @@ def _check_cluster(place: _Place, account: _Account) -> None:
         raise MemberhouseError(
             f"The database in {place.data} was written by PostgreSQL {version}; the programs here are"
             f" version {MAJOR_VERSION}. Nothing was changed.",
-            "Dump it with the old version and load the dump here, or choose another folder with"
-            " MEMBERHOUSE_HOME.",
+            "Dump it with the old version and load the dump here, or choose another folder with MEMBERHOUSE_HOME.",
         )
     owner = place.data.stat().st_uid
     if owner != account.uid:
@@ -434,8 +429,6 @@ def _check_cluster(place: _Place, account: _Account) -> None:
 
 def _launch(place: _Place, account: _Account, programs: Path) -> bool:
     """Start the server and wait until it takes connections. False: somebody has its TCP port."""
-    if not _port_is_free(place.port()):
-        return False
     socket_folder = _socket_folder(place, account)
     settings = server_settings(socket_folder, place.port())
     _write_private(
@@ -468,8 +461,7 @@ def _launch(place: _Place, account: _Account, programs: Path) -> bool:
         if b"could not create any TCP/IP sockets" in log.read():
             return False
     raise MemberhouseError(
-        f"Postgres ended while starting (exit code {process.returncode}), data in {place.data}."
-        f" {place.log_tail()}",
+        f"Postgres ended while starting (exit code {process.returncode}), data in {place.data}. {place.log_tail()}",
         "The log's last lines name the cause; when it is gone, start again.",
     )
 

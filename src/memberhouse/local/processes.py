@@ -79,9 +79,7 @@ class Program:
         return members
 
 
-def start(
-    command: Sequence[str], *, env: Mapping[str, str], log: Path, record: Path, fingerprint: str
-) -> Program:
+def start(command: Sequence[str], *, env: Mapping[str, str], log: Path, record: Path, fingerprint: str) -> Program:
     """Start a program in its own session, its output appended to ``log``, and write down who it is."""
     with log.open("ab") as output:
         child = subprocess.Popen(
