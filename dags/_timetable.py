@@ -19,9 +19,7 @@ def load() -> BundleDagBag:
 
 def page(dags: Iterable[DAG]) -> str:
     """The timetable page (Markdown): what runs when, what it hands on, and each DAG's documentation."""
-    in_order = sorted(
-        dags, key=lambda dag: (not isinstance(dag.schedule, CronDataIntervalTimetable), dag.dag_id)
-    )
+    in_order = sorted(dags, key=lambda dag: (not isinstance(dag.schedule, CronDataIntervalTimetable), dag.dag_id))
     lines = [
         "# Timetable",
         "",
@@ -35,9 +33,7 @@ def page(dags: Iterable[DAG]) -> str:
         outlets = ", ".join(
             f"`{outlet.name}`" for task in dag.tasks for outlet in task.outlets if isinstance(outlet, Asset)
         )
-        lines.append(
-            f"| [`{dag.dag_id}`](#{dag.dag_id}) | {_starts(dag)} | {tasks} | {outlets} | {dag.owner} |"
-        )
+        lines.append(f"| [`{dag.dag_id}`](#{dag.dag_id}) | {_starts(dag)} | {tasks} | {outlets} | {dag.owner} |")
     for dag in in_order:
         title, _, body = (dag.doc_md or "").strip().partition("\n")
         lines += ["", f"## {dag.dag_id}", "", f"*{title}*", *([body.rstrip()] if body else [])]

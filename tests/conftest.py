@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from memberhouse import gate, release
 from memberhouse import warehouse as building
@@ -34,16 +35,22 @@ def server_home() -> Iterator[Path]:
     """The state folder of an embedded Postgres that lives as long as the test session."""
     home = Path(tempfile.mkdtemp(prefix="memberhouse-tests-"))
     home.chmod(0o755)
-    postgres.ensure_running(home)
+    url = postgres.ensure_running(home)
+    with psycopg.connect(url, autocommit=True) as conn:
+        # nothing here has to survive a power cut, and shared disks are slow at it
+        conn.execute("alter system set fsync = off")
+        conn.execute("select pg_reload_conf()")
     yield home
     postgres.stop(home)
     shutil.rmtree(home)
 
 
 @pytest.fixture
-def warehouse(server_home: Path) -> Settings:
+def warehouse(server_home: Path) -> Iterator[Settings]:
     """An empty database of its own."""
-    return _settings(server_home, postgres.create_database(server_home, f"test_{next(_numbers)}"))
+    settings = _settings(server_home, postgres.create_database(server_home, f"test_{next(_numbers)}"))
+    yield settings
+    _drop(settings)
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +70,11 @@ def _eve_database(server_home: Path, sample_landing: Path) -> Settings:
 
 
 @pytest.fixture
-def sample_until_the_eve(server_home: Path, _eve_database: Settings) -> Settings:
+def sample_until_the_eve(_eve_database: Settings) -> Iterator[Settings]:
     """A copy of its own of the sample up to 2017-12-30, published."""
-    return copy_of(_eve_database, f"test_{next(_numbers)}")
+    settings = copy_of(_eve_database, f"test_{next(_numbers)}")
+    yield settings
+    _drop(settings)
 
 
 @pytest.fixture(scope="session")
@@ -79,15 +88,20 @@ def published_sample(_eve_database: Settings, sample_landing: Path) -> Settings:
 
 def copy_of(settings: Settings, name: str) -> Settings:
     """A database with the same content, on the same server."""
-    admin = settings.database_url.rsplit("/", 1)[0] + "/postgres"
-    source = settings.database_url.rsplit("/", 1)[1]
-    with psycopg.connect(admin, autocommit=True) as conn:
+    server, source = (settings.database_url or "").rsplit("/", 1)
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
         conn.execute(
-            psycopg.sql.SQL("create database {} template {} strategy file_copy").format(
-                psycopg.sql.Identifier(name), psycopg.sql.Identifier(source)
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(source)
             )
         )
-    return _settings(settings.home, settings.database_url.rsplit("/", 1)[0] + f"/{name}")
+    return _settings(settings.home, f"{server}/{name}")
+
+
+def _drop(settings: Settings) -> None:
+    server, name = (settings.database_url or "").rsplit("/", 1)
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
+        conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def _settings(home: Path, url: str) -> Settings:

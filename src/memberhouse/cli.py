@@ -93,9 +93,14 @@ def status(with_airflow: bool) -> None:
             " inner join release.release as r on c.release_id = r.release_id order by c.group_name"
         ).fetchall():
             pinned = ", pinned by a rollback" if row[4] else ""
-            click.echo(
-                f"Published: {row[0]} release {row[1]} as of {row[2]}, since {row[3]:%Y-%m-%d %H:%M %Z}{pinned}"
-            )
+            click.echo(f"Published: {row[0]} release {row[1]} as of {row[2]}, since {row[3]:%Y-%m-%d %H:%M %Z}{pinned}")
+        for place, reason in conn.execute(
+            "select concat_ws('/', source, feed, business_date, store_id, batch_name), reason from ops.batch as b"
+            " where state = 'refused' and not exists (select 1 from ops.batch as later where later.state = 'loaded'"
+            " and later.batch_id > b.batch_id and (later.source, later.feed, later.business_date, later.store_id)"
+            " = (b.source, b.feed, b.business_date, b.store_id)) order by batch_id desc limit 5"
+        ).fetchall():
+            click.echo(f"Refused and not replaced: {place}: {reason}")
     trouble = ledger.last_trouble(settings)
     if trouble is None:
         click.echo("Last run: no step failed or was held since the last good one.")
@@ -117,9 +122,7 @@ def sample(out: Path) -> None:
 
 _as_of = click.option("--as-of", type=_Date(), required=True, help="The last business date that counts.")
 _full_refresh = click.option("--full-refresh", is_flag=True, help="Compute every row anew.")
-_landing = click.argument(
-    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+_landing = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
 
 @cli.command()
@@ -150,9 +153,7 @@ def gate_command() -> None:
 def publish(unpin: bool) -> None:
     """Point readers at the newest release, if it passed the gate."""
     moved = release.publish(Settings.from_env(), unpin=unpin)
-    click.echo(
-        "\n".join(f"Published {movement}" for movement in moved) or "That release is published already."
-    )
+    click.echo("\n".join(f"Published {movement}" for movement in moved) or "That release is published already.")
 
 
 @cli.command()
@@ -238,9 +239,7 @@ def query(statement: str, output: str, role: str) -> None:
 @click.option("--week", type=_Date(), required=True, help="Any day of the ISO week.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True)
-@click.option(
-    "--release", "release_id", type=int, help="As published in this release; default: the current one."
-)
+@click.option("--release", "release_id", type=int, help="As published in this release; default: the current one.")
 def report(week: date, out: Path, lang: str, release_id: int | None) -> None:
     """Write the weekly head-office report, one self-contained page."""
     from memberhouse.reports import weekly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 
 import psycopg
@@ -33,15 +34,29 @@ def ensure_schema(conn: psycopg.Connection) -> None:
     """Create the schemas, roles and bookkeeping tables that are missing. Safe to call at any time.
 
     The statements are in ``memberhouse/schema/*.sql``, applied in the order of their names, in one
-    transaction under an advisory lock.
+    transaction under an advisory lock; the database remembers their fingerprint. Where it is the same,
+    nothing is touched: even "create … if not exists" waits for, and blocks, whoever works on the table.
     """
+    scripts = sorted(
+        (script for script in (resources.files("memberhouse") / "schema").iterdir() if script.name.endswith(".sql")),
+        key=lambda script: script.name,
+    )
+    statements = [script.read_text(encoding="utf-8") for script in scripts]
+    fingerprint = f"schema {hashlib.sha256(chr(0).join(statements).encode()).hexdigest()}"
+    if _schema_fingerprint(conn) == fingerprint:
+        return
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
-        for script in sorted(
-            (resources.files("memberhouse") / "schema").iterdir(), key=lambda path: path.name
-        ):
-            if script.name.endswith(".sql"):
-                conn.execute(script.read_text(encoding="utf-8").encode())
+        if _schema_fingerprint(conn) == fingerprint:
+            return
+        for statement in statements:
+            conn.execute(statement.encode())
+        conn.execute(sql.SQL("comment on schema ops is {}").format(sql.Literal(fingerprint)))
+
+
+def _schema_fingerprint(conn: psycopg.Connection) -> str | None:
+    row = conn.execute("select obj_description(to_regnamespace('ops'), 'pg_namespace')").fetchone()
+    return row[0] if row else None
 
 
 def as_bi_role(conn: psycopg.Connection, role: str = BI_ROLE) -> None:

@@ -45,9 +45,7 @@ class TestEach:
     def test_it_is_small_and_leaves_the_work_to_the_package(self, path: Path) -> None:
         source = path.read_text()
         assert len(source.splitlines()) <= 80
-        assert not re.search(
-            r"\b(select|insert|update|delete)\b.+\b(from|into|set)\b", source.split('"""')[2]
-        )
+        assert not re.search(r"\b(select|insert|update|delete)\b.+\b(from|into|set)\b", source.split('"""')[2])
 
     def test_it_imports_nothing_heavy_when_parsed(self, path: Path) -> None:
         tree = ast.parse(path.read_text())

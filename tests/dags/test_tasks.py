@@ -24,9 +24,7 @@ def task(bag: Any) -> Callable[[str, str], Callable[..., Any]]:
 def alerts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
 
-    def raise_alert(
-        settings: Any, root_cause: str, message: str, next_action: str, detail: Any = None
-    ) -> bool:
+    def raise_alert(settings: Any, root_cause: str, message: str, next_action: str, detail: Any = None) -> bool:
         told.append({"root_cause": root_cause, "message": message, "next_action": next_action})
         return True
 
@@ -93,14 +91,10 @@ def test_ingest_loads_its_sources_up_to_the_business_date_and_says_which(
 def test_ingest_raises_an_alert_for_each_refused_batch_and_goes_on(
     task: Any, home: Path, alerts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = BatchResult(
-        "pos/receipts/2017-12-24/all/b1", "refused", reason="it is cut short", next_action="again"
-    )
+    refused = BatchResult("pos/receipts/2017-12-24/all/b1", "refused", reason="it is cut short", next_action="again")
     monkeypatch.setattr("memberhouse.load.load_landed", lambda *a, **k: LoadReport(refused=[refused]))
     outlets = OutletEvents()
-    task("ingest_pos", "load")(
-        data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets
-    )
+    task("ingest_pos", "load")(data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets)
     assert [(alert["root_cause"], alert["message"]) for alert in alerts] == [
         ("batch refused: pos/receipts/2017-12-24/all/b1", "it is cut short")
     ]
@@ -149,9 +143,7 @@ def test_a_held_release_fails_the_gate_at_once_with_the_reason(
         task("build_warehouse", "gate")()
 
 
-def test_only_a_passed_verdict_lets_the_gate_pass(
-    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_passed_verdict_lets_the_gate_pass(task: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings: [verdict("passed", "31 checks")])
     assert task("build_warehouse", "gate")() == "core: 31 checks"
 

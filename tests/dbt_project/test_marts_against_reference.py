@@ -62,9 +62,7 @@ def test_stage_mix_of_every_week_is_the_reference(conn, daily):
 
 def test_stage_migration_of_every_week_is_the_reference(conn, daily):
     published = _read(conn, "select week_start, from_stage, to_stage, members from bi.stage_migration_weekly")
-    _assert_same_rows(
-        published, day_by_day.stage_migration_weekly(daily), ["week_start", "from_stage", "to_stage"]
-    )
+    _assert_same_rows(published, day_by_day.stage_migration_weekly(daily), ["week_start", "from_stage", "to_stage"])
 
 
 def test_kpi_of_every_week_level_and_column_are_the_reference(conn, daily, facts):

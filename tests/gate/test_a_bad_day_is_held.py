@@ -37,9 +37,7 @@ def test_a_store_that_sends_its_amounts_in_cents_is_held_and_its_correction_publ
     assert "pos/receipt_lines/2017-12-31/all/receipt_lines-r0" in held.stdout
     assert _content(settings) == before
     with db.connect(settings) as conn:
-        state, reason, as_of = conn.execute(
-            "select state, reason, as_of_date::text from bi.freshness"
-        ).fetchone()
+        state, reason, as_of = conn.execute("select state, reason, as_of_date::text from bi.freshness").fetchone()
         assert (state, as_of) == ("held", "2017-12-30")
         assert largest in reason
         assert conn.execute("select count(*) from ops.alert").fetchone() == (1,)
@@ -58,9 +56,7 @@ def test_a_store_that_sends_its_amounts_in_cents_is_held_and_its_correction_publ
             None,
             "2017-12-31",
         )
-        assert conn.execute("select sum(net_amount)::text from bi.fct_receipt_line").fetchone() == (
-            "4596039.58",
-        )
+        assert conn.execute("select sum(net_amount)::text from bi.fct_receipt_line").fetchone() == ("4596039.58",)
         assert conn.execute("select count(*) from bi.fct_receipt").fetchone() == (155_848,)
     assert "no step failed" in _memberhouse(settings, "status").stdout
 

@@ -129,12 +129,8 @@ def test_the_database_itself_refuses_a_release_that_has_not_passed(judged_later,
 def test_an_alert_is_raised_once_a_root_cause(judged_by, judged_later):
     judged_by("{}")
     with db.connect(judged_later) as conn:
-        first = conn.execute(
-            "select count(*) from ops.alert where root_cause like %s", ("%no suites%",)
-        ).fetchone()
+        first = conn.execute("select count(*) from ops.alert where root_cause like %s", ("%no suites%",)).fetchone()
     judged_by("{}")
     with db.connect(judged_later) as conn:
-        second = conn.execute(
-            "select count(*) from ops.alert where root_cause like %s", ("%no suites%",)
-        ).fetchone()
+        second = conn.execute("select count(*) from ops.alert where root_cause like %s", ("%no suites%",)).fetchone()
     assert first == second == (1,)

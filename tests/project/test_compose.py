@@ -220,9 +220,7 @@ def test_airflow_is_the_locked_one_and_not_everyone_is_admin(compose: Compose, r
     )
     assert locked is not None
     version = metadata.version("memberhouse")
-    airflow = [
-        s for name, s in compose["services"].items() if name not in {"postgres", "databases", "metabase"}
-    ]
+    airflow = [s for name, s in compose["services"].items() if name not in {"postgres", "databases", "metabase"}]
     assert len(airflow) == 5
     for service in airflow:
         assert service["image"] == f"memberhouse:{version}-airflow-{locked.group(1)}"
@@ -283,9 +281,7 @@ class Server:
 
     def connect(self, role: str, database: str) -> psycopg.Connection[Any]:
         """Sign in with the password that the script was given for the role."""
-        password = {"metabase_reader": "of-METABASE_READER_PASSWORD"}.get(
-            role, f"of-{role.upper()}_DB_PASSWORD"
-        )
+        password = {"metabase_reader": "of-METABASE_READER_PASSWORD"}.get(role, f"of-{role.upper()}_DB_PASSWORD")
         return psycopg.connect(make_conninfo(self.url, user=role, password=password, dbname=database))
 
 

@@ -14,9 +14,7 @@ from memberhouse import cli
 @pytest.fixture(scope="session")
 def pages(root: Path, project_files: list[Path]) -> dict[Path, str]:
     """Every Markdown page of the project with its text."""
-    found = {
-        path: (root / path).read_text(encoding="utf-8") for path in project_files if path.suffix == ".md"
-    }
+    found = {path: (root / path).read_text(encoding="utf-8") for path in project_files if path.suffix == ".md"}
     assert {Path("README.md"), Path("README.zh-CN.md"), Path("docs/runbook.md")} <= set(found)
     return found
 
@@ -101,9 +99,7 @@ def test_every_heading_of_the_runbook_that_an_error_names_is_there(
         re.sub(r"\s+", " ", heading)
         for path in project_files
         if path.parts[0] in {"src", "dags"} and path.suffix == ".py"
-        for heading in re.findall(
-            r"runbook\.md,? [“\"'](.+?)[”\"']", (root / path).read_text(encoding="utf-8")
-        )
+        for heading in re.findall(r"runbook\.md,? [“\"'](.+?)[”\"']", (root / path).read_text(encoding="utf-8"))
     }
     assert named
     assert named - there == set()

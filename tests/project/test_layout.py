@@ -67,13 +67,9 @@ def test_nothing_stands_at_the_top_that_has_no_place_there(project_files: list[P
 
 
 def test_only_dags_import_airflow(root: Path, project_files: list[Path]) -> None:
-    modules = [
-        path for path in project_files if path.suffix == ".py" and path.parts[0] in {"src", "expectations"}
-    ]
+    modules = [path for path in project_files if path.suffix == ".py" and path.parts[0] in {"src", "expectations"}]
     assert len(modules) > 10
-    assert [
-        path for path in modules if "airflow" in python_imports((root / path).read_text(encoding="utf-8"))
-    ] == []
+    assert [path for path in modules if "airflow" in python_imports((root / path).read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.parametrize(
@@ -112,9 +108,7 @@ def test_another_name_for_a_member_is_seen(text: str) -> None:
     assert other_names(text) != set()
 
 
-@pytest.mark.parametrize(
-    "text", ["set local client_min_messages = warning", "current_user", "psycopg.ClientCursor"]
-)
+@pytest.mark.parametrize("text", ["set local client_min_messages = warning", "current_user", "psycopg.ClientCursor"])
 def test_a_technical_word_is_none(text: str) -> None:
     assert other_names(text) == set()
 

@@ -363,9 +363,7 @@ def stages_by_day(
         before = np.concatenate([np.full((len(members), 1), NEVER), latest[:, :-1]], axis=1)
         gap = np.where(bought & (before != NEVER), day_numbers[: today + 1] - before, 0)
         long_gap_end = np.where(gap >= 180, day_numbers[: today + 1], NEVER).max(axis=1)
-        long_gap_days = np.where(
-            long_gap_end != NEVER, gap[np.arange(len(members)), np.maximum(long_gap_end, 0)], 0
-        )
+        long_gap_days = np.where(long_gap_end != NEVER, gap[np.arange(len(members)), np.maximum(long_gap_end, 0)], 0)
 
         enrolled = enrolled_on <= day
         valid = enrolled & ~(flags["closed"] | flags["blocked"] | flags["staff"] | flags["test"])
@@ -428,9 +426,7 @@ def intervals(daily: pd.DataFrame) -> pd.DataFrame:
 def weeks(daily: pd.DataFrame, first: date | None = None) -> list[tuple[date, date]]:
     """(Monday, close) of every week from ``first`` (else: with a member) to the last day known."""
     first, last = min(first or OPEN_END, daily["day"].min()), daily["day"].max()
-    starts = [
-        week_start(first) + timedelta(days=7 * i) for i in range((last - week_start(first)).days // 7 + 1)
-    ]
+    starts = [week_start(first) + timedelta(days=7 * i) for i in range((last - week_start(first)).days // 7 + 1)]
     return [(start, min(start + timedelta(days=6), last)) for start in starts]
 
 
@@ -464,10 +460,7 @@ def stage_migration_weekly(daily: pd.DataFrame) -> pd.DataFrame:
         before = now.map(lambda _: "NEW") if opening is None else opening["stage_code"].reindex(now.index)
         pairs = pd.DataFrame({"from_stage": before.fillna("NEW"), "to_stage": now})
         parts.append(
-            pairs.groupby(["from_stage", "to_stage"])
-            .size()
-            .reset_index(name="members")
-            .assign(week_start=monday)
+            pairs.groupby(["from_stage", "to_stage"]).size().reset_index(name="members").assign(week_start=monday)
         )
     moved = pd.concat(parts, ignore_index=True)
     return moved[["week_start", "from_stage", "to_stage", "members"]]
@@ -590,9 +583,7 @@ def kpi_weekly(
         hq = week.sum().to_frame().T.set_axis(["hq"])
         for level, level_rows in (("store", week), ("region", by_region), ("hq", hq)):
             parts.append(
-                level_rows.rename_axis("level_id")
-                .reset_index()
-                .assign(level=level, week_start=monday, close=close)
+                level_rows.rename_axis("level_id").reset_index().assign(level=level, week_start=monday, close=close)
             )
     table = pd.concat(parts, ignore_index=True)
     table["days_elapsed"] = [

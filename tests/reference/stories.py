@@ -45,16 +45,12 @@ class Story:
         """A sale of one unit (``units=``, ``lines=`` for more); answers the receipt's number."""
         return self._receipt("sale", card, on, amount, more.pop("units", 1), more)
 
-    def gives_back(
-        self, card: str, receipt_no: str, sold_on: date, on: date, amount: float = 10, **more: Any
-    ) -> str:
+    def gives_back(self, card: str, receipt_no: str, sold_on: date, on: date, amount: float = 10, **more: Any) -> str:
         """A return of one unit (``units=``) of the receipt sold on ``sold_on``."""
         more = {"original_receipt_no": receipt_no, "original_business_date": sold_on} | more
         return self._receipt("return", card, on, -amount, -more.pop("units", 1), more)
 
-    def _receipt(
-        self, kind: str, card: str, on: date, amount: float, units: float, more: dict[str, Any]
-    ) -> str:
+    def _receipt(self, kind: str, card: str, on: date, amount: float, units: float, more: dict[str, Any]) -> str:
         number = more.pop("receipt_no", f"{len(self.receipts) + 1:04d}")
         lines = more.pop("lines", [{"quantity": units, "net_amount": amount}])
         key = {

@@ -122,12 +122,8 @@ def test_enrolled_at_half_past_midnight_belongs_to_the_day_before_when_the_cut_o
     assert daily.groupby("card_no")["day"].min().to_dict() == {"m": date(2018, 1, 9), "z": date(2018, 1, 10)}
 
 
-@pytest.mark.parametrize(
-    ("out", "back"), [("closed", "reopened"), ("blocked", "unblocked"), ("staff", "not_staff")]
-)
-def test_excluded_from_the_day_it_is_said_until_the_day_it_is_lifted(
-    bought_once: Story, out: str, back: str
-) -> None:
+@pytest.mark.parametrize(("out", "back"), [("closed", "reopened"), ("blocked", "unblocked"), ("staff", "not_staff")])
+def test_excluded_from_the_day_it_is_said_until_the_day_it_is_lifted(bought_once: Story, out: str, back: str) -> None:
     bought_once.says("m", out, day(5)).says("m", back, day(8))
     assert bought_once.path("m", day(10)) == [("S03", day(0)), ("X", day(5)), ("S03", day(8))]
 
@@ -346,9 +342,7 @@ def test_active_ends_when_the_fourth_purchase_day_leaves_the_365(days_after_firs
         ([5, 4, 3, 2, 1], 4),
     ],
 )
-def test_percentile_interpolates_and_rounds_half_away_from_zero(
-    values: list[int], expected: int | None
-) -> None:
+def test_percentile_interpolates_and_rounds_half_away_from_zero(values: list[int], expected: int | None) -> None:
     assert percentile_80_cents(values) == expected
 
 
@@ -386,9 +380,7 @@ def two_stores_two_weeks() -> Story:
     story.buys("a", MONDAY, amount=10)
     receipt = story.buys("b", MONDAY + timedelta(days=7), amount=20, store="A")
     story.buys("", MONDAY + timedelta(days=8), amount=5, store="B")
-    story.gives_back(
-        "b", receipt, MONDAY + timedelta(days=7), MONDAY + timedelta(days=10), amount=20, store="A"
-    )
+    story.gives_back("b", receipt, MONDAY + timedelta(days=7), MONDAY + timedelta(days=10), amount=20, store="A")
     story.buys("c", MONDAY + timedelta(days=8), amount=7)  # a day before the enrolment: not a member's sale
     story.says("a", "closed", MONDAY + timedelta(days=11))
     return story
@@ -437,13 +429,7 @@ def test_churn_is_known_after_a_year_of_data(days_of_data: int, known: bool) -> 
 
 
 def test_a_lapse_counts_in_the_week_that_reaches_day_365_even_when_the_member_returns() -> None:
-    story = (
-        Story()
-        .enrols("lapses", DAY_0)
-        .enrols("returns", DAY_0)
-        .enrols("closes", DAY_0)
-        .enrols("saved", DAY_0)
-    )
+    story = Story().enrols("lapses", DAY_0).enrols("returns", DAY_0).enrols("closes", DAY_0).enrols("saved", DAY_0)
     for card in ("lapses", "returns", "closes", "saved"):
         story.buys(card, DAY_0)
     story.buys("returns", day(367))

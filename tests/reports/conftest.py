@@ -77,9 +77,7 @@ def ordinary_week() -> WeeklyReport:
         release=Release(12, date(2018, 1, 2), datetime(2018, 1, 3, 4, 5, tzinfo=UTC), 31, 1),
         held_reason=None,
         kpis=tuple(week_row(n) for n in reversed(range(WEEKS_SHOWN))),
-        last_year=replace(
-            week_row(0), week_start=MONDAY - timedelta(days=364), growth_rate=Decimal("0.0123")
-        ),
+        last_year=replace(week_row(0), week_start=MONDAY - timedelta(days=364), growth_rate=Decimal("0.0123")),
         stages=STAGES,
         mix=tuple(StageCount(week, stage, count) for week in weeks for stage, count in members.items()),
         moves=(
@@ -113,7 +111,5 @@ def ordinary_week() -> WeeklyReport:
 def first_year(ordinary_week: WeeklyReport) -> WeeklyReport:
     """The same week where the data began less than a year ago: churn and last year cannot be known."""
     unseen = "churn: not observable yet; churn over 12 months: not observable yet; engaged members: not fed"
-    kpis = tuple(
-        replace(kpi, churned_lapse=None, churn_rate=None, caveats=unseen) for kpi in ordinary_week.kpis
-    )
+    kpis = tuple(replace(kpi, churned_lapse=None, churn_rate=None, caveats=unseen) for kpi in ordinary_week.kpis)
     return replace(ordinary_week, kpis=kpis, last_year=None)

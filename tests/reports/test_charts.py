@@ -55,7 +55,5 @@ def test_stage_colours_are_told_apart_without_colour_vision() -> None:
 
     stages = [stage for stage in charts.STAGE_COLOURS if stage not in ("S01", "X")]
     for below, above in zip(stages, stages[1:], strict=False):
-        (light, blue), (light_above, blue_above) = (
-            seen(charts.STAGE_COLOURS[stage]) for stage in (below, above)
-        )
+        (light, blue), (light_above, blue_above) = (seen(charts.STAGE_COLOURS[stage]) for stage in (below, above))
         assert max(abs(light - light_above), abs(blue - blue_above)) > 0.12, (below, above)

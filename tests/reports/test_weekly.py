@@ -44,9 +44,7 @@ def test_the_real_week_is_written_in_both_languages(published_sample: Settings, 
     ]
 
 
-def test_any_day_of_the_week_and_any_time_give_the_same_bytes(
-    published_sample: Settings, tmp_path: Path
-) -> None:
+def test_any_day_of_the_week_and_any_time_give_the_same_bytes(published_sample: Settings, tmp_path: Path) -> None:
     monday = weekly.write(published_sample, date(2017, 12, 25), tmp_path / "monday").read_bytes()
     sunday = weekly.write(published_sample, date(2017, 12, 31), tmp_path / "sunday").read_bytes()
     newest = releases(published_sample)[-1]

@@ -68,9 +68,7 @@ def card(page: str, key: str) -> str:
     return words_of(found.group(1))
 
 
-@pytest.fixture(
-    params=["ordinary_week", "first_year", "unfinished", "first_week_of_all", "held", "empty_chain"]
-)
+@pytest.fixture(params=["ordinary_week", "first_year", "unfinished", "first_week_of_all", "held", "empty_chain"])
 def any_week(request: pytest.FixtureRequest, ordinary_week: WeeklyReport) -> WeeklyReport:
     kpi = ordinary_week.kpi
     if request.param == "unfinished":
@@ -173,9 +171,7 @@ def test_a_last_year_of_a_few_days_is_not_a_last_year(ordinary_week: WeeklyRepor
 def test_caveats_are_said_in_words(first_year: WeeklyReport) -> None:
     said = "churn (not observable yet), churn over 12 months (not observable yet)"
     assert f"Not in these figures: {said}, members engaged in the app (not fed)." in render(first_year, "en")
-    assert "流失率（尚无法观察）、12 个月流失率（尚无法观察）、应用互动会员（未接入数据）" in render(
-        first_year, "zh"
-    )
+    assert "流失率（尚无法观察）、12 个月流失率（尚无法观察）、应用互动会员（未接入数据）" in render(first_year, "zh")
 
 
 def test_a_base_of_nobody_is_not_a_rate_of_zero(ordinary_week: WeeklyReport) -> None:
@@ -279,10 +275,7 @@ def store(name: str, buying_members: int, **changes: object) -> Store:
 
 def test_highest_and_lowest_stores(ordinary_week: WeeklyReport) -> None:
     page = words_of(render(ordinary_week, "en"))
-    assert (
-        "The 8 highest Store Net sales Change Sale receipts Ticket Repurchase 店 1 29,000.00 +2,800.0%"
-        in page
-    )
+    assert "The 8 highest Store Net sales Change Sale receipts Ticket Repurchase 店 1 29,000.00 +2,800.0%" in page
     assert "The 8 lowest" in page
     assert "店 20 10,000.00 +900.0% 40 25.00 50.0%" in page
     assert "店 9 " not in page  # neither among the highest nor the lowest
@@ -318,9 +311,7 @@ def test_small_stores_are_summed_when_the_sum_names_nobody(ordinary_week: Weekly
 
 
 @pytest.mark.parametrize(("purchasers", "shown"), [(4, False), (5, True)])
-def test_the_repurchase_of_under_five_is_not_shown(
-    ordinary_week: WeeklyReport, purchasers: int, shown: bool
-) -> None:
+def test_the_repurchase_of_under_five_is_not_shown(ordinary_week: WeeklyReport, purchasers: int, shown: bool) -> None:
     row = store("Corner", 9, purchasers_365=purchasers, repurchase_rate=Decimal("0.375"))
     page = words_of(render(replace(ordinary_week, stores=(row,)), "en"))
     assert ("37.5%" in page) == shown

@@ -33,8 +33,7 @@ def test_every_text_stands_in_both_languages_with_the_same_blanks(key: str) -> N
 def test_every_text_is_used(key: str) -> None:
     folder = resources.files("memberhouse.reports")
     code = "".join(
-        (folder / name).read_text(encoding="utf-8")
-        for name in ("weekly_page.py", "wording.py", "weekly.html.j2")
+        (folder / name).read_text(encoding="utf-8") for name in ("weekly_page.py", "wording.py", "weekly.html.j2")
     )
     assert re.search(rf"""["']{key}["']""", code) or key.startswith("basis_")
 

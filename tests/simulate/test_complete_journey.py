@@ -44,9 +44,7 @@ def bought(**other: object) -> pd.DataFrame:
         **other,
     }
     rows = max((len(value) for value in line.values() if isinstance(value, list)), default=1)
-    return pd.DataFrame(
-        {name: value if isinstance(value, list) else [value] * rows for name, value in line.items()}
-    )
+    return pd.DataFrame({name: value if isinstance(value, list) else [value] * rows for name, value in line.items()})
 
 
 def one(**other: object) -> pd.Series:
@@ -249,9 +247,7 @@ def test_app_resources_are_dated_by_the_day_they_were_known(first_week: Path) ->
 
 
 @pytest.mark.services
-def test_the_same_bytes_every_time_and_the_whole_year_s_batches(
-    sample_landing: Path, first_week: Path
-) -> None:
+def test_the_same_bytes_every_time_and_the_whole_year_s_batches(sample_landing: Path, first_week: Path) -> None:
     """The first week written alone is, byte for byte, the first week of the year."""
     alone = {path.relative_to(first_week): digest(path) for path in first_week.rglob("*") if path.is_file()}
     assert alone == {path: digest(sample_landing / path) for path in alone}

@@ -127,7 +127,9 @@ class Shop:
 
     def history(self) -> list[tuple[Any, ...]]:
         """Every stored row with the releases it is valid for."""
-        return self.sql("select shelf, sku, units, _from_release, _to_release from history.shelf_stock order by 1, 2, 4")
+        return self.sql(
+            "select shelf, sku, units, _from_release, _to_release from history.shelf_stock order by 1, 2, 4"
+        )
 
     def sql(self, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         with db.connect(self.settings) as conn:

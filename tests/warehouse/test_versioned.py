@@ -138,7 +138,9 @@ def test_a_model_that_breaks_its_contract_is_refused(shop):
         shop.build()
 
 
-@pytest.mark.parametrize(("rows", "named"), [([BREAD, ("A", "bread", 9)], "A, bread, 2"), ([("A", None, 1)], "A, None")])
+@pytest.mark.parametrize(
+    ("rows", "named"), [([BREAD, ("A", "bread", 9)], "A, bread, 2"), ([("A", None, 1)], "A, None")]
+)
 def test_a_key_that_is_double_or_null_is_refused_by_name(shop, rows, named):
     shop.stock(*rows)
     with pytest.raises(BuildFailed, match=named):

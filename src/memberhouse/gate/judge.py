@@ -96,9 +96,7 @@ def evaluate(settings: Settings) -> list[Verdict]:
             verdicts.append(verdict)
         conn.commit()
         held = [verdict for verdict in verdicts if verdict.verdict == "held"]
-        step.summary = "; ".join(
-            f"{verdict.group_name} {verdict.verdict}: {verdict.reason}" for verdict in verdicts
-        )
+        step.summary = "; ".join(f"{verdict.group_name} {verdict.verdict}: {verdict.reason}" for verdict in verdicts)
         if held:
             step.state = "held"
             step.next_action = "docs/runbook.md, “Release held”"
@@ -113,9 +111,7 @@ def evaluate(settings: Settings) -> list[Verdict]:
 
 
 def _to_judge(conn: psycopg.Connection) -> tuple[int, list[str]]:
-    row = conn.execute(
-        "select release_id, state from release.release order by release_id desc limit 1"
-    ).fetchone()
+    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
     if row is None or row[1] != "built":
         what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
         raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
@@ -231,9 +227,7 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
             .update_query_dict({"options": f"-csearch_path={schema}"})
             .render_as_string(hide_password=False),
         )
-        batch = (
-            source.add_table_asset(name, table_name=name).add_batch_definition_whole_table("all").get_batch()
-        )
+        batch = source.add_table_asset(name, table_name=name).add_batch_definition_whole_table("all").get_batch()
         columns = conn.execute(
             "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
             (schema, name),
@@ -267,9 +261,7 @@ def _run(conn: psycopg.Connection, url: str, suites: Suites) -> list[Check]:
 def _check(table: str, result: Any, places: list[str]) -> Check:
     config = result.expectation_config
     bounds = {
-        name: value
-        for name, value in config.kwargs.items()
-        if name not in {"batch_id", "column"} and value is not None
+        name: value for name, value in config.kwargs.items() if name not in {"batch_id", "column"} and value is not None
     }
     name = f"{config.type}({config.kwargs.get('column', '')})"
     raised = result.exception_info or {}
@@ -318,9 +310,7 @@ def _observed(result: Mapping[str, Any], places: list[str]) -> str:
         return str(result.get("observed_value", "something else"))
     where = ""
     if examples:
-        where = (
-            " (" + ", ".join(f"{name} {examples[0][name]}" for name in places if name in examples[0]) + ")"
-        )
+        where = " (" + ", ".join(f"{name} {examples[0][name]}" for name in places if name in examples[0]) + ")"
     count = result.get("unexpected_count") or len(values)
     return f"{values[0]}{where}" + (f" and {count - 1} more" if count > 1 else "")
 

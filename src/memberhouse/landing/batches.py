@@ -60,9 +60,7 @@ class LandedBatch:
         return f"{self.source}/{self.feed}/{self.business_date}/{self.store_id}/{self.name}"
 
 
-def find_batches(
-    root: Path, *, until: date | None = None, sources: Collection[str] | None = None
-) -> list[LandedBatch]:
+def find_batches(root: Path, *, until: date | None = None, sources: Collection[str] | None = None) -> list[LandedBatch]:
     """Every batch under `root` in loading order: by date, then reference data first, then revision.
 
     until: the last business date wanted. sources: only these.
@@ -110,9 +108,7 @@ def _read(root: Path, folder: Path) -> LandedBatch:
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, part['loc'])) or 'the file'}: {part['msg']}" for part in error.errors()
-        )
+        wrong = "; ".join(f"{'.'.join(map(str, part['loc'])) or 'the file'}: {part['msg']}" for part in error.errors())
         problem = Problem("bad_manifest", f"{MANIFEST_NAME} breaks the contract: {wrong}.")
     else:
         if _has_nul(manifest):

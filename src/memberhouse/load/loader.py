@@ -24,7 +24,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from memberhouse import db
+from memberhouse import db, ledger
 from memberhouse.alerts import raise_alert
 from memberhouse.landing import LandedBatch, Manifest, find_batches
 from memberhouse.landing.manifest import EVERY_STORE
@@ -161,11 +161,13 @@ def load_landed(
     """
     batches = find_batches(root, until=until, sources=sources)
     with db.connect(settings, autocommit=True) as conn:
-        if conn.execute("select to_regclass('ops.load_file')").fetchone() == (None,):
-            # not every time: its statements wait for, and block, a load that runs at the moment
-            db.ensure_schema(conn)
+        db.ensure_schema(conn)
         ensure_raw_tables(conn)
-        report = _Load(conn, bad_share, progress).run(batches)
+        with ledger.step(settings, "load", str(root)) as step:
+            report = _Load(conn, bad_share, progress).run(batches)
+            step.summary = report.summary()
+            if report.refused:
+                step.state, step.next_action = "failed", report.refused[0].next_action
     for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):
         _alert(settings, code, list(refused))
     return report

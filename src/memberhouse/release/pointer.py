@@ -162,20 +162,14 @@ def content_hash(conn: psycopg.Connection, schema: str = "bi") -> dict[str, str]
 
 
 def _newest_built(conn: psycopg.Connection) -> int:
-    row = conn.execute(
-        "select release_id, state from release.release order by release_id desc limit 1"
-    ).fetchone()
+    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
     if row is None or row[1] != "built":
         what = "There is no release." if row is None else f"Release {row[0]} is {row[1]}, not built."
-        raise PublishRefused(
-            f"{what} Nothing was published.", "build first: “memberhouse build --as-of DATE”"
-        )
+        raise PublishRefused(f"{what} Nothing was published.", "build first: “memberhouse build --as-of DATE”")
     return int(row[0])
 
 
-def _publish_group(
-    conn: psycopg.Connection, group_name: str, release_id: int, unpin: bool
-) -> Movement | None:
+def _publish_group(conn: psycopg.Connection, group_name: str, release_id: int, unpin: bool) -> Movement | None:
     verdict = conn.execute(
         "select verdict, reason from release.verdict where group_name = %s and release_id = %s",
         (group_name, release_id),

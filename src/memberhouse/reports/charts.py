@@ -48,9 +48,7 @@ BESIDE = (Size("wide", 620, 300, 13), Size("narrow", 280, 240, 5))
 ACROSS = (Size("wide", 1060, 200, 26), Size("narrow", 280, 180, 5))
 
 
-def stage_mix(
-    shares: Sequence[tuple[date, str, int]], stages: Sequence[str], size: Size, alternative: str
-) -> str:
+def stage_mix(shares: Sequence[tuple[date, str, int]], stages: Sequence[str], size: Size, alternative: str) -> str:
     """One stacked bar a week: the share of members by stage, the first of ``stages`` at the bottom.
 
     shares: (Monday, stage code, members).

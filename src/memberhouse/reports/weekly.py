@@ -35,6 +35,4 @@ def _language(lang: str) -> Language:
     for language in LANGUAGES:
         if language == lang:
             return language
-    raise MemberhouseError(
-        f"The report is not written in {lang!r}.", f"choose one of {', '.join(LANGUAGES)}."
-    )
+    raise MemberhouseError(f"The report is not written in {lang!r}.", f"choose one of {', '.join(LANGUAGES)}.")

@@ -164,9 +164,7 @@ def fetch(settings: Settings, week: date, release: int | None = None) -> WeeklyR
             return _read(conn, week - timedelta(days=week.weekday()), release)
 
 
-def _query(
-    conn: psycopg.Connection, row_class: type[Row], name: str, **values: date | int | None
-) -> list[Row]:
+def _query(conn: psycopg.Connection, row_class: type[Row], name: str, **values: date | int | None) -> list[Row]:
     statement = (resources.files("memberhouse.reports") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
     with conn.cursor(row_factory=class_row(row_class)) as cursor:
         return cursor.execute(statement.encode(), values).fetchall()
@@ -216,9 +214,7 @@ def _held_reason(conn: psycopg.Connection) -> str | None:
 
 
 def _no_such_week(conn: psycopg.Connection, monday: date, release: Release) -> MemberhouseError:
-    row = conn.execute(
-        "select min(week_start), max(week_start) from bi.kpi_weekly where level = 'hq'"
-    ).fetchone()
+    row = conn.execute("select min(week_start), max(week_start) from bi.kpi_weekly where level = 'hq'").fetchone()
     first, last = row if row else (None, None)
     weeks = f"it has the weeks {first:%G-W%V} to {last:%G-W%V}" if first else "it has no weeks at all"
     return MemberhouseError(

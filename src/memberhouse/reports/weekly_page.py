@@ -126,15 +126,11 @@ class _Page:
             sales = self._by_amount(now.net_sales_amount, before.net_sales_amount)
             if now.activity_rate is not None and before.activity_rate is not None:
                 activity = self._by_points(now.activity_rate, before.activity_rate)
-        sentences = [
-            self.text("summary_buyers", members=self.wording.count(now.purchasing_members), change=buyers)
-        ]
+        sentences = [self.text("summary_buyers", members=self.wording.count(now.purchasing_members), change=buyers)]
         share = _share(now.net_sales_member_amount, now.net_sales_amount)
         if share is not None:
             amount = self.wording.amount(now.net_sales_amount)
-            sentences.append(
-                self.text("summary_sales", amount=amount, change=sales, share=self.wording.rate(share))
-            )
+            sentences.append(self.text("summary_sales", amount=amount, change=sales, share=self.wording.rate(share)))
         if now.activity_rate is not None:
             rate = self.wording.rate(now.activity_rate)
             sentences.append(self.text("summary_activity", share=rate, change=activity))
@@ -180,9 +176,7 @@ class _Page:
         lapses_unseen = now.churned_lapse is None
         return [
             self._card(
-                _Metric(
-                    "growth", lambda kpi: kpi.growth_rate, lambda kpi: kpi.opening_members, fine, fine_change
-                ),
+                _Metric("growth", lambda kpi: kpi.growth_rate, lambda kpi: kpi.opening_members, fine, fine_change),
                 self._parts("growth_parts", now.new_members, now.opening_members),
                 self.text(
                     "growth_beside",
@@ -199,9 +193,7 @@ class _Page:
                     under=wording.count(now.churn_base),
                 )
                 if now.churned_lapse is None
-                else self._parts(
-                    "churn_parts", now.churned_lapse + (now.churned_closed or 0), now.churn_base
-                ),
+                else self._parts("churn_parts", now.churned_lapse + (now.churned_closed or 0), now.churn_base),
                 "",
             ),
             self._card(
@@ -235,9 +227,7 @@ class _Page:
                 ),
             ),
             self._card(
-                _Metric(
-                    "activity", lambda kpi: kpi.activity_rate, lambda kpi: kpi.valid_members, rate, change
-                ),
+                _Metric("activity", lambda kpi: kpi.activity_rate, lambda kpi: kpi.valid_members, rate, change),
                 self._parts("activity_parts", now.active_members, now.valid_members),
                 self.text("activity_beside", stages=wording.listed(self._stage(stage) for stage in ACTIVE)),
             ),
@@ -286,9 +276,7 @@ class _Page:
         return metric.compare(now, then)
 
     def _trend(self, metric: _Metric, name: str) -> dict[str, Any] | None:
-        values = [
-            value for kpi in self.report.kpis if kpi.is_complete and (value := metric.value(kpi)) is not None
-        ]
+        values = [value for kpi in self.report.kpis if kpi.is_complete and (value := metric.value(kpi)) is not None]
         if len(values) < 3:
             return None
         alternative = self.text(
@@ -341,9 +329,7 @@ class _Page:
             elif not self._comparable(before):
                 change = self.text("not_compared")
             elif is_relative:
-                change = (
-                    wording.relative_change(value, earlier) if earlier else self.text("nobody_to_measure")
-                )
+                change = wording.relative_change(value, earlier) if earlier else self.text("nobody_to_measure")
             else:
                 change = wording.change_of_rate(value - earlier)
             shown = self.text("nobody_to_measure") if value is None else write(value)
@@ -468,9 +454,7 @@ class _Page:
                 }
                 for move in shown
             ],
-            "rest": self.text(
-                "small_moves", kinds=len(rest), members=wording.count(sum(move.members for move in rest))
-            )
+            "rest": self.text("small_moves", kinds=len(rest), members=wording.count(sum(move.members for move in rest)))
             if rest
             else "",
             "none": "" if moved else self.text("no_moves"),

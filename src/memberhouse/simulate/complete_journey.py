@@ -33,9 +33,7 @@ _POS_WRITE = arrow_csv.WriteOptions(quoting_style="none", quoting_header="none",
 _REFERENCE_WRITE = arrow_csv.WriteOptions(quoting_style="needed", quoting_header="none")
 
 
-def write_sample(
-    out: Path, progress: Callable[[str], None] | None = None, *, until: date = date(2017, 12, 31)
-) -> None:
+def write_sample(out: Path, progress: Callable[[str], None] | None = None, *, until: date = date(2017, 12, 31)) -> None:
     """Write the whole year as landed batches under `out`, the same bytes every time.
 
     until: the last business date written, for a shorter sample. progress: told what is being written.
@@ -330,9 +328,7 @@ def _produced_at(day: date) -> datetime:
     return closing + timedelta(minutes=15)
 
 
-def _land_csv(
-    out: Path, source: str, feed: str, day: date, table: pa.Table, money: str | None = None
-) -> None:
+def _land_csv(out: Path, source: str, feed: str, day: date, table: pa.Table, money: str | None = None) -> None:
     content = pa.BufferOutputStream()
     arrow_csv.write_csv(table, content, _REFERENCE_WRITE if source == "reference" else _POS_WRITE)
     file = NewFile(

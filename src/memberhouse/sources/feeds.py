@@ -31,15 +31,9 @@ Kind = Literal[
 # value, and COPY reports a refused value with its line and column. NaN and the infinities are outside
 # every range. scale() comes first because it is cheap; only 1.500 needs the rounding.
 _DOMAINS: Mapping[str, str] = {
-    "money": (
-        "numeric check (value between -1e12 and 1e12 and (scale(value) <= 2 or value = round(value, 2)))"
-    ),
-    "price": (
-        "numeric check (value between -1e12 and 1e12 and (scale(value) <= 4 or value = round(value, 4)))"
-    ),
-    "quantity": (
-        "numeric check (value between -1e9 and 1e9 and (scale(value) <= 3 or value = round(value, 3)))"
-    ),
+    "money": ("numeric check (value between -1e12 and 1e12 and (scale(value) <= 2 or value = round(value, 2)))"),
+    "price": ("numeric check (value between -1e12 and 1e12 and (scale(value) <= 4 or value = round(value, 4)))"),
+    "quantity": ("numeric check (value between -1e9 and 1e9 and (scale(value) <= 3 or value = round(value, 3)))"),
     "iso_timestamp": (
         r"text check (value ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?$'"
         " and pg_input_is_valid(value, 'timestamptz'))"
@@ -476,8 +470,7 @@ def ensure_raw_tables(conn: psycopg.Connection[Any]) -> None:
 def _complete(conn: psycopg.Connection[Any]) -> bool:
     present = _present_columns(conn)
     return all(
-        {column.name for column in feed.loaded_columns} <= present.get(feed.raw_table, set())
-        for feed in FEEDS.values()
+        {column.name for column in feed.loaded_columns} <= present.get(feed.raw_table, set()) for feed in FEEDS.values()
     )
 
 
