@@ -40,6 +40,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memberhouse.errors import MemberhouseError
 from memberhouse.local import postgres, processes
+from memberhouse.local.files import log_end, write_private
 from memberhouse.local.processes import Program
 from memberhouse.settings import Settings
 
@@ -325,9 +326,9 @@ class _Place:
                 "jwt": secrets.token_urlsafe(64),
                 "api": secrets.token_urlsafe(32),
             }
-            _write_private(file, json.dumps(keys))
+            write_private(file, json.dumps(keys))
         if not self.password_file.exists():
-            _write_private(self.password_file, json.dumps({ADMIN: secrets.token_urlsafe(16)}))
+            write_private(self.password_file, json.dumps({ADMIN: secrets.token_urlsafe(16)}))
         loaded: dict[str, str] = json.loads(file.read_text())
         return loaded
 
@@ -409,13 +410,13 @@ def _wait_until_healthy(place: _Place, started: Collection[str], tell: Progress)
         for component in components:
             if component.state == "down":
                 raise MemberhouseError(
-                    f"Airflow's {component.name} ended while starting.{_tail(component.log)}",
+                    f"Airflow's {component.name} ended while starting. {log_end(component.log)}",
                     "The log's last lines name the cause; then `memberhouse up --airflow` again.",
                 )
         if time.monotonic() - begun > _HEALTHY_TIMEOUT:
             slow = next(component for component in components if component.state != "up")
             raise MemberhouseError(
-                f"Airflow's {slow.name} is not healthy after {_HEALTHY_TIMEOUT:.0f} s.{_tail(slow.log)}",
+                f"Airflow's {slow.name} is not healthy after {_HEALTHY_TIMEOUT:.0f} s. {log_end(slow.log)}",
                 "It was left running: look at `memberhouse status --airflow` in a minute, then at the log.",
             )
         time.sleep(0.5)
@@ -453,7 +454,7 @@ def _migrate(place: _Place, database: str, env: Mapping[str, str], tell: Progres
     place.log("migrate").write_text(done.stdout + done.stderr)
     if done.returncode != 0:
         raise MemberhouseError(
-            f"Airflow's database could not be prepared.{_tail(place.log('migrate'))}",
+            f"Airflow's database could not be prepared. {log_end(place.log('migrate'))}",
             "The log's last lines name the cause; then `memberhouse up --airflow` again.",
         )
     place.migrated_file.write_text(json.dumps({"airflow": installed, "revision": _revision(database)}))
@@ -488,13 +489,3 @@ def _told_by_us(env: Mapping[str, str]) -> dict[str, str]:
     """What makes a running component out of date when it differs."""
     prefixes = ("AIRFLOW_", "MEMBERHOUSE_", "DATABASE_URL")
     return {name: value for name, value in env.items() if name.startswith(prefixes)}
-
-
-def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(text)
-
-
-def _tail(log: Path, lines: int = 15) -> str:
-    tail = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
-    return f" Its log {log} ends with:\n" + "\n".join(f"    {line}" for line in tail) + "\n"

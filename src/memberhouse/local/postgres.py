@@ -43,6 +43,8 @@ import psycopg
 from psycopg import sql
 
 from memberhouse.errors import MemberhouseError
+from memberhouse.local import processes
+from memberhouse.local.files import log_end, write_private
 
 ROLE = "memberhouse"
 DATABASE = "memberhouse"
@@ -55,9 +57,6 @@ _ORPHAN_PATIENCE = 3.0  # seconds
 _PORTS = range(15_432, 32_000)  # below the range that systems hand out to outgoing connections
 _SOCKET_PATH_LIMIT = 107  # bytes, of the whole path of the socket file
 _LOG_LIMIT = 10 * 1024 * 1024  # bytes; a longer log is set aside when the server starts
-
-# Handles of the servers this process started: polling them keeps a killed one from staying a zombie.
-_children: list[subprocess.Popen[bytes]] = []
 
 
 def server_settings(socket_directory: Path, port: int) -> dict[str, str]:
@@ -158,7 +157,7 @@ def stop(home: Path) -> Status:
                 process.send_signal(signal.SIGINT)
                 if not _gone(process, _STOP_TIMEOUT):
                     raise MemberhouseError(
-                        f"Postgres (pid {process.pid}) did not stop within {_STOP_TIMEOUT:.0f} s. {place.log_tail()}",
+                        f"Postgres (pid {process.pid}) did not stop within {_STOP_TIMEOUT:.0f} s. {log_end(place.log)}",
                         f"Look at what it is doing; `kill -QUIT {process.pid}` stops it at once (the"
                         " next start then recovers).",
                     )
@@ -219,8 +218,7 @@ class _Place:
 
     def postmaster(self) -> psutil.Process | None:
         """The running server process that the lock file names, or None (a stale lock file included)."""
-        for child in _children:
-            child.poll()
+        processes.reap()
         entry = self._lock_file()
         if not entry or int(entry[0]) <= 0:
             return None
@@ -251,14 +249,6 @@ class _Place:
                 "Run as that account, or choose another folder with MEMBERHOUSE_HOME.",
             ) from None
 
-    def log_tail(self, lines: int = 15) -> str:
-        """A sentence that names the log and quotes its end."""
-        try:
-            tail = self.log.read_text(errors="replace").splitlines()[-lines:]
-        except FileNotFoundError:
-            return f"There is no log yet ({self.log})."
-        return f"Its log {self.log} ends with:\n" + "\n".join(f"    {line}" for line in tail) + "\n"
-
 
 @dataclass(frozen=True)
 class _Account:
@@ -266,6 +256,10 @@ class _Account:
 
     uid: int
     gid: int
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        return self.uid, self.gid
 
     @property
     def switch(self) -> dict[str, Any]:
@@ -308,7 +302,7 @@ def _start(place: _Place) -> None:
             return
         _choose_port(place)
     raise MemberhouseError(
-        f"No free TCP port was found for Postgres on {HOST} in five attempts. {place.log_tail()}",
+        f"No free TCP port was found for Postgres on {HOST} in five attempts. {log_end(place.log)}",
         "See which programs hold the ports; then start again.",
     )
 
@@ -336,7 +330,7 @@ def _make_state_folder(place: _Place, account: _Account) -> None:
     if not (place.state / "port").exists():
         _choose_port(place)
     if not (place.state / "password").exists():
-        _write_private(place.state / "password", secrets.token_urlsafe(24))
+        write_private(place.state / "password", secrets.token_urlsafe(24))
 
 
 def _discard(leftover: Path) -> None:
@@ -387,7 +381,7 @@ def _create_cluster(place: _Place, account: _Account, programs: Path) -> None:
     unfinished.mkdir(mode=0o700)
     os.chown(unfinished, account.uid, account.gid)
     password = unfinished.with_name("initial-password")
-    _write_private(password, place.password(), account)
+    write_private(password, place.password(), account.owner)
     try:
         _run(
             [programs / "initdb", "-D", unfinished, "-U", ROLE, "--encoding=UTF8", "--locale=C",
@@ -397,10 +391,10 @@ def _create_cluster(place: _Place, account: _Account, programs: Path) -> None:
         )  # fmt: skip
     finally:
         password.unlink()
-    _write_private(
+    write_private(
         unfinished / "pg_hba.conf",
         "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n",
-        account,
+        account.owner,
     )
     _run(
         [programs / "postgres", "--single", "-D", unfinished, "postgres"],
@@ -431,26 +425,16 @@ def _launch(place: _Place, account: _Account, programs: Path) -> bool:
     """Start the server and wait until it takes connections. False: somebody has its TCP port."""
     socket_folder = _socket_folder(place, account)
     settings = server_settings(socket_folder, place.port())
-    _write_private(
+    write_private(
         place.data / "postgresql.conf",
         "# Written at each start by memberhouse.local.postgres: change it there.\n"
         + "".join(f"{name} = '{value}'\n" for name, value in settings.items()),
-        account,
+        account.owner,
     )
     if place.log.exists() and place.log.stat().st_size > _LOG_LIMIT:
         place.log.replace(place.log.with_suffix(".log.1"))
     log_length = place.log.stat().st_size if place.log.exists() else 0
-    with place.log.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
-            [programs / "postgres", "-D", place.data],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-            **account.switch,
-        )
-    _children.append(process)
+    process = processes.spawn([programs / "postgres", "-D", place.data], place.log, **account.switch)
     _wait_until(lambda: process.poll() is not None or place.ready(), _START_TIMEOUT)
     if process.poll() is None:
         if place.ready():
@@ -461,7 +445,7 @@ def _launch(place: _Place, account: _Account, programs: Path) -> bool:
         if b"could not create any TCP/IP sockets" in log.read():
             return False
     raise MemberhouseError(
-        f"Postgres ended while starting (exit code {process.returncode}), data in {place.data}. {place.log_tail()}",
+        f"Postgres ended while starting (exit code {process.returncode}), data in {place.data}. {log_end(place.log)}",
         "The log's last lines name the cause; when it is gone, start again.",
     )
 
@@ -469,7 +453,7 @@ def _launch(place: _Place, account: _Account, programs: Path) -> bool:
 def _not_ready(place: _Place) -> MemberhouseError:
     return MemberhouseError(
         f"Postgres is running but takes no connections after {_START_TIMEOUT:.0f} s; it may be recovering."
-        f" {place.log_tail()}",
+        f" {log_end(place.log)}",
         "Wait and try again; it was left running.",
     )
 
@@ -572,19 +556,9 @@ def _can_execute(program: Path, uid: int) -> bool:
     return _can_enter(program.parent, uid) and bool(program.stat().st_mode & stat.S_IXOTH)
 
 
-def _write_private(path: Path, text: str, account: _Account | None = None) -> None:
-    """Write a file of mode 0600, in the server's account's name if one is given."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(text)
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
-
-
 def _gone(process: psutil.Process, timeout: float) -> bool:
     def ended() -> bool:
-        for child in _children:
-            child.poll()
+        processes.reap()
         try:
             return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:

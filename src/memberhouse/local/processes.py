@@ -10,10 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-# Handles of what this process started: polling them keeps a program that ended from staying a zombie.
+_LOG_LIMIT = 10 * 1024 * 1024  # bytes
+
 _children: list[subprocess.Popen[bytes]] = []
 
 
@@ -39,8 +41,7 @@ class Program:
 
     def alive(self) -> bool:
         """Whether its leading process runs."""
-        for child in _children:
-            child.poll()
+        reap()
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.started_at and process.status() != psutil.STATUS_ZOMBIE
@@ -80,14 +81,37 @@ class Program:
 
 
 def start(command: Sequence[str], *, env: Mapping[str, str], log: Path, record: Path, fingerprint: str) -> Program:
-    """Start a program in its own session, its output appended to ``log``, and write down who it is."""
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    _children.append(child)
+    """`spawn` a program and write down who it is."""
+    child = spawn(command, log, env=env)
     program = Program(child.pid, psutil.Process(child.pid).create_time(), fingerprint)
     unfinished = record.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(asdict(program)))
     unfinished.rename(record)
     return program
+
+
+def spawn(command: Sequence[str | Path], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program that outlives this process: its own session, its output appended to ``log``.
+
+    A log that has grown long is set aside first. options: further ones of Popen.
+    """
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+            **options,
+        )
+    _children.append(child)
+    return child
+
+
+def reap() -> None:
+    """Let go of programs started by this process that have ended; until then they look alive to others."""
+    for child in _children:
+        child.poll()
