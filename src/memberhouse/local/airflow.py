@@ -84,6 +84,8 @@ def environment(
     folder = settings.home / "airflow"
     last = settings.home / LAST_BUSINESS_DATE_FILE
     kept = {name: value for name, value in inherited.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW"))}
+    if landing := kept.get("MEMBERHOUSE_LANDING"):
+        kept["MEMBERHOUSE_LANDING"] = str(Path(landing).absolute())
     airflow: dict[str, dict[str, object]] = {
         "CORE": {
             "DAGS_FOLDER": settings.project_root / "dags",

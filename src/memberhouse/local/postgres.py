@@ -56,7 +56,6 @@ _STOP_TIMEOUT = 60.0
 _ORPHAN_PATIENCE = 3.0  # seconds
 _PORTS = range(15_432, 32_000)  # below the range that systems hand out to outgoing connections
 _SOCKET_PATH_LIMIT = 107  # bytes, of the whole path of the socket file
-_LOG_LIMIT = 10 * 1024 * 1024  # bytes; a longer log is set aside when the server starts
 
 
 def server_settings(socket_directory: Path, port: int) -> dict[str, str]:
@@ -431,19 +430,14 @@ def _launch(place: _Place, account: _Account, programs: Path) -> bool:
         + "".join(f"{name} = '{value}'\n" for name, value in settings.items()),
         account.owner,
     )
-    if place.log.exists() and place.log.stat().st_size > _LOG_LIMIT:
-        place.log.replace(place.log.with_suffix(".log.1"))
-    log_length = place.log.stat().st_size if place.log.exists() else 0
     process = processes.spawn([programs / "postgres", "-D", place.data], place.log, **account.switch)
     _wait_until(lambda: process.poll() is not None or place.ready(), _START_TIMEOUT)
     if process.poll() is None:
         if place.ready():
             return True
         raise _not_ready(place)
-    with place.log.open("rb") as log:
-        log.seek(log_length)
-        if b"could not create any TCP/IP sockets" in log.read():
-            return False
+    if "could not create any TCP/IP sockets" in log_end(place.log, lines=2):
+        return False
     raise MemberhouseError(
         f"Postgres ended while starting (exit code {process.returncode}), data in {place.data}. {log_end(place.log)}",
         "The log's last lines name the cause; when it is gone, start again.",
