@@ -287,6 +287,8 @@ def _load(settings: Settings, folder: Path) -> None:
 def _judge(settings: Settings) -> bool:
     """Judge the newest release, tell the verdicts, and return whether one is held."""
     verdicts = gate.evaluate(settings)
+    if not verdicts:
+        click.echo("Gate: the newest release passed and is published already.")
     for verdict in verdicts:
         click.echo(f"Gate: {verdict.group_name} {verdict.verdict}: {verdict.reason}")
     return any(verdict.verdict == "held" for verdict in verdicts)

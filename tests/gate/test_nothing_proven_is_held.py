@@ -134,3 +134,12 @@ def test_an_alert_is_raised_once_a_root_cause(judged_by, judged_later):
     with db.connect(judged_later) as conn:
         second = conn.execute("select count(*) from ops.alert where root_cause like %s", ("%no suites%",)).fetchone()
     assert first == second == (1,)
+
+
+def test_a_mart_that_is_missing_holds(judged_later):
+    settings = copy_of(judged_later, "a_missing_mart")
+    with db.connect(settings) as conn:
+        conn.execute("drop view marts.dim_date cascade")
+    (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT))
+    assert verdict.verdict == "held"
+    assert "dim_date" in verdict.reason

@@ -125,12 +125,13 @@ def _to_judge(conn: psycopg.Connection) -> tuple[int, list[str]]:
 
 def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_name: str) -> Verdict:
     try:
-        suites = _suites(settings.project_root / "expectations", group_name)
-        checks = [
-            *_nothing_is_empty(conn, group_name),
-            *_suites_are_demanding(suites),
-            *_run(conn, db.database_url(settings), suites),
-        ]
+        with conn.transaction():  # an error in here must not keep the verdict from being written
+            suites = _suites(settings.project_root / "expectations", group_name)
+            checks = [
+                *_nothing_is_empty(conn, group_name),
+                *_suites_are_demanding(suites),
+                *_run(conn, db.database_url(settings), suites),
+            ]
     except Exception as error:  # noqa: BLE001  (whatever went wrong, it must hold the release)
         checks = [
             Check(
