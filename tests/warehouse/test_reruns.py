@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.conftest import EVE
 
 from memberhouse import db, gate, release
 from memberhouse import warehouse as building
 from memberhouse.load import load_landed
 from memberhouse.settings import Settings
-from tests.conftest import EVE
 
 pytestmark = pytest.mark.services
 
@@ -53,7 +53,8 @@ def _content(settings: Settings) -> dict[str, str]:
 def _raw_rows(settings: Settings) -> list[tuple[int, int]]:
     with db.connect(settings) as conn:
         return conn.execute(
-            "select (select count(*) from raw.pos__receipt_lines), (select count(*) from ops.batch where state = 'loaded')"
+            "select (select count(*) from raw.pos__receipt_lines),"
+            " (select count(*) from ops.batch where state = 'loaded')"
         ).fetchall()
 
 
