@@ -171,6 +171,7 @@ def test_a_home_with_a_very_long_path_gets_a_short_socket_folder(home: Path) -> 
         assert len(folder) < 60
     finally:
         postgres.stop(deep)
+    assert not Path(folder).exists()
 
 
 def test_a_database_of_another_version_is_left_alone(home: Path) -> None:

@@ -32,7 +32,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -161,6 +161,8 @@ def stop(home: Path) -> Status:
                         " next start then recovers).",
                     )
             _end_orphans(place)
+            with suppress(OSError):  # it is there only where the path below the home would be too long
+                _short_socket_folder(place).rmdir()
     return status(home)
 
 
@@ -485,7 +487,7 @@ def _server_processes(data: Path) -> list[psutil.Process]:
 def _socket_folder(place: _Place, account: _Account) -> Path:
     folder = place.data.with_name("socket")
     if len(os.fsencode(folder / ".s.PGSQL.65535")) > _SOCKET_PATH_LIMIT:
-        folder = Path("/tmp") / f"memberhouse-{account.uid}-{_short_hash(place.home)}"  # noqa: S108
+        folder = _short_socket_folder(place)
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid not in (account.uid, os.geteuid()):
         raise MemberhouseError(
@@ -494,6 +496,10 @@ def _socket_folder(place: _Place, account: _Account) -> Path:
         )
     os.chown(folder, account.uid, account.gid)
     return folder
+
+
+def _short_socket_folder(place: _Place) -> Path:
+    return Path("/tmp") / f"memberhouse-{_short_hash(place.home)}"  # noqa: S108
 
 
 def _choose_port(place: _Place) -> None:
