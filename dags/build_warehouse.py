@@ -15,7 +15,8 @@ asset `bi_core` with `as_of`.
 reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.
 `build` failed: the error names the first model or test that failed. See docs/runbook.md.
 
-**Rerun safety.** Safe: a build begins by discarding what unpublished releases left, and publishing what is
+**Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out, so it restates that day and
+takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what is
 published already changes nothing. One run at a time; a database lock also keeps builds from the command
 line apart.
 """
@@ -41,10 +42,14 @@ def build_warehouse():
     @task
     def build(params=None, triggering_asset_events=None) -> dict[str, str | int]:
         from memberhouse import warehouse
+        from memberhouse.release import published_as_of
         from memberhouse.settings import Settings
 
         asked = params["as_of"]
         as_of = date.fromisoformat(asked) if asked else latest_as_of(triggering_asset_events)
+        # a late ingest of an old day restates that day; it does not take readers back to it
+        if as_of and not asked:
+            as_of = max(as_of, published_as_of(Settings.from_env()) or as_of)
         if as_of is None:
             raise AirflowFailException("A run by hand needs the parameter as_of, a business date.")
         release_id = warehouse.build(Settings.from_env(), as_of, progress=print)

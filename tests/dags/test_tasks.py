@@ -102,20 +102,30 @@ def test_ingest_raises_an_alert_for_each_refused_batch_and_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("asked", "triggers", "built"),
+    ("asked", "triggers", "published", "built"),
     [
-        (None, events("2017-12-24", "2017-12-25"), date(2017, 12, 25)),
+        (None, events("2017-12-24", "2017-12-25"), None, date(2017, 12, 25)),
         (
             None,
             {"pos": events("2017-12-24")["an asset"], "app": events("2017-12-23")["an asset"]},
+            date(2017, 12, 23),
             date(2017, 12, 24),
         ),
-        ("2017-11-30", {}, date(2017, 11, 30)),
+        (None, events("2017-12-20"), date(2017, 12, 24), date(2017, 12, 24)),
+        ("2017-11-30", {}, date(2017, 12, 24), date(2017, 11, 30)),
     ],
+    ids=["the latest that came", "of either source", "a late day does not take readers back", "the one asked for"],
 )
-def test_build_is_as_of_the_latest_date_that_came_or_the_one_asked_for(
-    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None, triggers: Any, built: date
+def test_build_is_as_of_the_latest_date_that_came_or_is_out_or_the_one_asked_for(
+    task: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str | None,
+    triggers: Any,
+    published: date | None,
+    built: date,
 ) -> None:
+    monkeypatch.setattr("memberhouse.release.published_as_of", lambda settings: published)
     monkeypatch.setattr("memberhouse.warehouse.build", lambda settings, as_of, **k: {built: 7}[as_of])
     answer = task("build_warehouse", "build")(params={"as_of": asked}, triggering_asset_events=triggers)
     assert answer == {"as_of": built.isoformat(), "release_id": 7}

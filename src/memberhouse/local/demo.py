@@ -17,6 +17,7 @@ import psycopg
 from memberhouse import db, ledger
 from memberhouse.errors import MemberhouseError
 from memberhouse.local import airflow, postgres
+from memberhouse.release import published_as_of
 from memberhouse.settings import Settings
 from memberhouse.simulate.complete_journey import STORE_ZONE, write_sample
 
@@ -67,7 +68,7 @@ def run(settings: Settings, progress: Progress = _say) -> None:
         if run["state"] in ("queued", "running"):
             tell("a build that an interrupted demo left running")
             _finish(settings, api, "build_warehouse", run["dag_run_id"], tell)
-    published = _published(settings)
+    published = published_as_of(settings)
     to_do = [day for day in DAYS if published is None or day > published]
     if not to_do:
         tell(f"everything up to {published} is published already")
@@ -103,16 +104,6 @@ def _land_sample(landing: Path, tell: Progress) -> None:
         tell("the sample: a year of The Complete Journey as landed batches")
         write_sample(landing, progress=lambda line: tell(f"  {line}"))
         done.touch()
-
-
-def _published(settings: Settings) -> date | None:
-    """The as-of date of the published release; None: nothing is published."""
-    with db.connect(settings) as connection:
-        row = connection.execute(
-            "select min(r.as_of_date) from release.current as c"
-            " inner join release.release as r on c.release_id = r.release_id"
-        ).fetchone()
-    return row[0] if row else None
 
 
 def wait_for_dags(api: airflow.Api, wanted: Iterable[str]) -> None:

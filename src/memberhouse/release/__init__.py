@@ -6,6 +6,7 @@ from memberhouse.release.pointer import (
     ReleaseHeld,
     content_hash,
     publish,
+    published_as_of,
     releases,
     rollback,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "ReleaseHeld",
     "content_hash",
     "publish",
+    "published_as_of",
     "releases",
     "rollback",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -113,6 +114,16 @@ def rollback(settings: Settings, release_id: int | None = None) -> list[Movement
         conn.commit()
         step.summary = "; ".join(map(str, moved)) + "; pinned"
     return moved
+
+
+def published_as_of(settings: Settings) -> date | None:
+    """The latest as-of date that readers see in any group; None: nothing is published."""
+    with db.connect(settings) as conn:
+        row = conn.execute(
+            "select max(r.as_of_date) from release.current as c"
+            " inner join release.release as r on c.release_id = r.release_id"
+        ).fetchone()
+    return row[0] if row else None
 
 
 def releases(conn: psycopg.Connection, limit: int = 20) -> list[dict[str, Any]]:
