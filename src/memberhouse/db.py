@@ -62,4 +62,6 @@ def _schema_fingerprint(conn: psycopg.Connection) -> str | None:
 def as_bi_role(conn: psycopg.Connection, role: str = BI_ROLE) -> None:
     """Give up the owner's rights for this session: it reads ``bi`` and nothing else."""
     conn.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+    # the role's own settings count only for who signs in as it
+    conn.execute("set statement_timeout = '60s'")
     conn.execute("set default_transaction_read_only = on")
