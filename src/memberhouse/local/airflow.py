@@ -148,6 +148,8 @@ def environment(
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
         **({"MEMBERHOUSE_ALERT_WEBHOOK": settings.alert_webhook} if settings.alert_webhook else {}),
         **({"MEMBERHOUSE_LAST_BUSINESS_DATE": last.read_text().strip()} if last.exists() else {}),
+        # What a component said last stands last in its log, also when it ends.
+        "PYTHONUNBUFFERED": "1",
         # Nothing phones home. (This Airflow has no usage reports to switch off.)
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
