@@ -77,15 +77,11 @@ def latest_as_of(triggering_asset_events: Mapping[Any, Any]) -> date | None:
 def load_landed_until(day: date, sources: Collection[str]) -> str:
     """Load every batch of ``sources`` that has landed for ``day`` or before and is not loaded yet.
 
-    A refused batch does not stop the others; each one raises an alert. Returns one sentence.
+    A refused batch does not stop the others; the loader raises the alert. Returns one sentence.
     """
-    from memberhouse.alerts import raise_alert
     from memberhouse.load import load_landed
     from memberhouse.settings import Settings
 
     settings = Settings.from_env()
     root = os.environ.get("MEMBERHOUSE_LANDING", settings.home / "landing")
-    report = load_landed(settings, Path(root), until=day, sources=sources, progress=print)
-    for batch in report.refused:
-        raise_alert(settings, f"batch refused: {batch.batch}", str(batch.reason), str(batch.next_action))
-    return report.summary()
+    return load_landed(settings, Path(root), until=day, sources=sources, progress=print).summary()

@@ -88,16 +88,14 @@ def test_ingest_loads_its_sources_up_to_the_business_date_and_says_which(
     assert outlets.extras() == {asset: {"as_of": "2017-12-24"}}
 
 
-def test_ingest_raises_an_alert_for_each_refused_batch_and_goes_on(
+def test_ingest_goes_on_after_a_refused_batch_and_leaves_the_alert_to_the_loader(
     task: Any, home: Path, alerts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = BatchResult("pos/receipts/2017-12-24/all/b1", "refused", reason="it is cut short", next_action="again")
     monkeypatch.setattr("memberhouse.load.load_landed", lambda *a, **k: LoadReport(refused=[refused]))
     outlets = OutletEvents()
     task("ingest_pos", "load")(data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets)
-    assert [(alert["root_cause"], alert["message"]) for alert in alerts] == [
-        ("batch refused: pos/receipts/2017-12-24/all/b1", "it is cut short")
-    ]
+    assert alerts == []
     assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
 
 
