@@ -175,7 +175,9 @@ class TestRunning:
     def test_a_component_that_ends_at_once_is_explained_by_its_log(
         self, settings: Settings, up: airflow.Status, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        psutil.Process(pids(up)["triggerer"]).kill()
+        killed = psutil.Process(pids(up)["triggerer"])
+        killed.kill()
+        killed.wait(10)  # until then "up" may still find it, and tell of the killed one's end
         monkeypatch.setitem(airflow._COMMANDS, "triggerer", ["airflow", "triggerer", "--no-such-option"])
         with pytest.raises(MemberhouseError, match=r"triggerer ended while starting(.|\n)*no-such-option"):
             airflow.up(settings)
