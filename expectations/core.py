@@ -29,7 +29,7 @@ SUITES = {
             column="price_over_highest",
             max_value=10,
             severity="critical",
-            notes="Half of a store's lines at over ten times the highest price that the products ever had elsewhere is"
+            notes="Half of a store's lines at over ten times the highest price of the same products elsewhere is"
             " a till that counts in another unit of money, not a price rise.",
         ),
         gxe.ExpectColumnValuesToBeBetween(

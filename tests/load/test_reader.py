@@ -40,7 +40,7 @@ def copied(reader: FileReader) -> list[list[str]]:
 
 def csv_bytes(rows: list[list[str]], **how: object) -> bytes:
     out = io.StringIO()
-    csv.writer(out, **how).writerows(rows)  # type: ignore[arg-type]
+    csv.writer(out, **how).writerows(rows)
     return out.getvalue().encode()
 
 

@@ -76,7 +76,7 @@ def test_a_publication_during_the_reading_changes_nothing(
         ).fetchone()
         assert row is not None
         seen.append(row)
-        return query(conn, *args, **values)  # type: ignore[arg-type]
+        return query(conn, *args, **values)
 
     monkeypatch.setattr(weekly_data, "_query", watching)
     weekly_data.fetch(published_sample, W52)

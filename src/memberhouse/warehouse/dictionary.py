@@ -46,11 +46,10 @@ def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
         "| Stage | English | 中文 | Rule | 规则 |",
         "|---|---|---|---|---|",
     ]
-    with (project / "seeds" / "stages.csv").open(encoding="utf-8", newline="") as file:
-        lines += [
-            f"| {row['stage_code']} | {row['name_en']} | {row['name_zh']} | {row['rule_en']} | {row['rule_zh']} |"
-            for row in csv.DictReader(file)
-        ]
+    lines += [
+        f"| {row['stage_code']} | {row['name_en']} | {row['name_zh']} | {row['rule_en']} | {row['rule_zh']} |"
+        for row in _seed(project, "stages")
+    ]
     lines += [
         "",
         "The first rule that holds gives the stage, in this order:",
@@ -58,11 +57,10 @@ def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
         "| Rule | Stage | Why |",
         "|---|---|---|",
     ]
-    with (project / "seeds" / "stage_rules.csv").open(encoding="utf-8", newline="") as file:
-        lines += [
-            f"| {row['rule_id']} | {row['stage_code']} | {row['rationale']} |"
-            for row in sorted(csv.DictReader(file), key=lambda row: int(row["rule_order"]))
-        ]
+    lines += [
+        f"| {row['rule_id']} | {row['stage_code']} | {row['rationale']} |"
+        for row in sorted(_seed(project, "stage_rules"), key=lambda row: int(row["rule_order"]))
+    ]
     for area, title in _AREAS.items():
         lines += ["", f"## {title}"]
         for table in tables[area]:
@@ -73,6 +71,11 @@ def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
                 for column in table["columns"]
             ]
     return "\n".join(lines) + "\n"
+
+
+def _seed(project: Path, name: str) -> list[dict[str, str]]:
+    with (project / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _tables(project: Path, area: str) -> Iterator[dict[str, Any]]:

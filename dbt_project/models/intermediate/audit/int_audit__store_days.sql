@@ -1,7 +1,7 @@
 -- Grain: one row per store and business date touched by this build.
 -- What the gate looks at to tell a day that a person would doubt. The middle one of the day's prices is held against
--- the highest and the lowest at which the same
--- product was sold elsewhere within a quarter, its sales against the same store's earlier same weekdays.
+-- the highest and the lowest at which the same product was sold elsewhere up to a quarter before and after, its sales
+-- against the same store's earlier same weekdays.
 with touched as (
     select * from {{ ref('int_release__touched_dates') }}
 ),
