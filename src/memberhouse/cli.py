@@ -125,11 +125,17 @@ _full_refresh = click.option("--full-refresh", is_flag=True, help="Compute every
 _landing = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 
 
+_streams = click.option(
+    "--streams", type=click.IntRange(1, 32), default=1, show_default=True, help="How many batches to load at once."
+)
+
+
 @cli.command()
 @_landing
-def load(folder: Path) -> None:
+@_streams
+def load(folder: Path, streams: int) -> None:
     """Load every landed batch below DIR that is not loaded yet."""
-    _load(Settings.from_env(), folder)
+    _load(Settings.from_env(), folder, streams)
 
 
 @cli.command()
@@ -189,11 +195,12 @@ def releases() -> None:
 @_landing
 @_as_of
 @_full_refresh
-def run(folder: Path, as_of: date, full_refresh: bool) -> None:
+@_streams
+def run(folder: Path, as_of: date, full_refresh: bool, streams: int) -> None:
     """Load, build, gate and publish. Exits 0 published, 3 held by the gate, 1 error."""
     settings = Settings.from_env()
     with warehouse.build_lock(settings):
-        _load(settings, folder)
+        _load(settings, folder, streams)
         warehouse.build(settings, as_of, full_refresh=full_refresh, progress=_say)
         if _judge(settings):
             _say("Readers keep the release before it. What to do: docs/runbook.md, “Release held”")
@@ -277,10 +284,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _load(settings: Settings, folder: Path) -> None:
+def _load(settings: Settings, folder: Path, streams: int) -> None:
     from memberhouse.load import load_landed
 
-    report = load_landed(settings, folder, progress=_say)
+    report = load_landed(settings, folder, progress=_say, streams=streams)
     click.echo(report.summary())
 
 

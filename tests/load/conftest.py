@@ -124,6 +124,7 @@ def emptied_warehouse(_load_database: Settings) -> Settings:
         for feed in FEEDS.values():
             conn.execute(f"delete from raw.{feed.raw_table}".encode())
         for table in (
+            "ops.known_store",
             "quarantine.duplicate_row",
             "quarantine.rejected_row",
             "ops.load_balance",

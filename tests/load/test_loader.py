@@ -9,12 +9,13 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -720,6 +721,52 @@ def test_two_loaders_at_once_load_everything_once(till: Any, sound_lines: Make) 
     assert sum(len(report.loaded) for report in reports) == 12
     assert all(report.refused == report.duplicates == [] for report in reports)
     assert till.query("select count(*) from raw.pos__receipt_lines") == [(2_400,)]
+    assert_conserved(till)
+
+
+def test_streams_load_the_same_as_one(till: Any, sound_lines: Make, one_line: Make) -> None:
+    """Each lane in its order: a revision finds its batch, and a batch the stores file before it."""
+    for offset in range(6):
+        day = till_day(offset)
+        for revision in (0, 1):
+            content = sound_lines(100, one_line(3, sku="x") + one_line(500 + revision, quantity="y"))
+            till.drop(content.replace("2026-03-02", day.isoformat()), day=day, revision=revision)
+    late = till_day(6)
+    till.drop_stores("S1", "S2", "S3", day=late)
+    content = sound_lines(1, "".join(one_line(n, store_id="S3") for n in range(100, 200)))
+    till.drop(content.replace("2026-03-02", late.isoformat()), day=late)
+    report = till.load(streams=3)
+    assert (report.refused, report.duplicates) == ([], [])
+    assert till.query("select state, count(*) from ops.batch group by 1 order by 1") == [
+        ("loaded", 9),
+        ("superseded", 6),
+    ]
+    assert len(till.active_lines()) == 6 * 100 + 101
+    assert len(till.rejected()) == 12 * 2
+    assert_conserved(till)
+
+
+def test_a_lost_connection_in_one_stream_ends_the_load_and_the_next_one_finishes_it(
+    till: Any, sound_lines: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for offset in range(8):
+        till.drop(sound_lines(200).replace("2026-03-02", till_day(offset).isoformat()), day=till_day(offset))
+    copy_lines = FileReader.copy_lines
+
+    def cut_off(reader: FileReader, batch_id: int) -> Iterator[bytes]:
+        yield from copy_lines(reader, batch_id)
+        if f"/{till_day(5)}/" in str(reader._path):
+            till.query(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and query like 'copy%raw%' and pid <> pg_backend_pid()"
+            )
+
+    monkeypatch.setattr(FileReader, "copy_lines", cut_off)
+    with pytest.raises(psycopg.OperationalError):
+        till.load(streams=2)
+    monkeypatch.undo()
+    till.load(streams=2)
+    assert till.query("select count(*), count(distinct business_date) from raw.pos__receipt_lines") == [(1_600, 8)]
     assert_conserved(till)
 
 

@@ -2,19 +2,24 @@
 
 COPY has seen to the types. Here: required values, choices, dates and times that cannot be, unknown
 stores, the feed's own rules, and rows that repeat or contradict another row.
+
+`survey` reads the batch once and says what is there and whether anything is wrong; only then are the
+wrong rows looked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from memberhouse.landing import Manifest
 from memberhouse.sources.feeds import FEEDS, Feed
 
 HEAD_OFFICE_ZONE = "Asia/Shanghai"
@@ -47,27 +52,49 @@ class Repeat:
     row: dict[str, Any]
 
 
-def read_stores(conn: psycopg.Connection[Any]) -> None:
-    """Keep the known stores in this session: those of all loaded reference batches, each as its newest
-    batch has it, and ``APP``, with their zone and the time of day at which their day begins."""
-    conn.execute(
-        "create temporary table if not exists known_store"
-        " (store_id text primary key, timezone text not null, day_cutoff interval not null)"
-    )
+@dataclass(frozen=True)
+class Group:
+    """Rows of one file, store and business date that lie in the raw table.
+
+    store_id, business_date: None where the feed or the row has none. amount: of the feed's money column.
+    """
+
+    file_no: int
+    store_id: str | None
+    business_date: date | None
+    rows: int
+    amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What lies in the raw table of a batch.
+
+    broken: rows that break a check. may_repeat: a key may stand there twice; if not, none does.
+    """
+
+    groups: list[Group]
+    broken: int
+    may_repeat: bool
+
+
+def keep_stores(conn: psycopg.Connection[Any]) -> None:
+    """Write down the known stores: those of all loaded reference batches, each as its newest batch has
+    it, and ``APP``, with their zone and the time of day at which their day begins."""
     with conn.transaction():
-        conn.execute("delete from known_store")
+        conn.execute("lock table ops.known_store in share row exclusive mode")
+        conn.execute("delete from ops.known_store")
         conn.execute(
-            "insert into known_store"
+            "insert into ops.known_store"
             " select distinct on (store.store_id) store.store_id, store.timezone, store.day_cutoff"
             " from raw.reference__stores as store"
             " join ops.batch as batch on batch.batch_id = store._batch_id and batch.state = 'loaded'"
             " order by store.store_id, batch.business_date desc, batch.revision desc, batch.batch_id desc"
         )
         conn.execute(
-            "insert into known_store values (%s, %s, '00:00') on conflict do nothing",
+            "insert into ops.known_store values (%s, %s, '00:00') on conflict do nothing",
             (APP_STORE, HEAD_OFFICE_ZONE),
         )
-    conn.execute("analyze known_store")
 
 
 @dataclass(frozen=True)
@@ -163,42 +190,98 @@ def _checks(feed: Feed) -> list[_Check]:
 
 
 @cache
-def _check_statement(source: str, feed_name: str) -> tuple[bytes, tuple[_Check, ...]]:
+def _broken(source: str, feed_name: str) -> tuple[str, str, tuple[_Check, ...]]:
+    """The feed's checks as one expression over the row ``r``, which gives the place of the first broken
+    one or null; the join that it needs; and the checks."""
     feed = FEEDS[source, feed_name]
     checks = tuple(_checks(feed))
     cases = "\n".join(f"when {check.broken_when} then {place}" for place, check in enumerate(checks))
-    stores = f"left join known_store as store on store.store_id = r.{feed.store}" if feed.store else ""
-    statement = f"""
+    stores = f"left join ops.known_store as store on store.store_id = r.{feed.store}" if feed.store else ""
+    return f"case {cases} end", stores, checks
+
+
+@cache
+def _survey_statement(source: str, feed_name: str) -> bytes:
+    feed = FEEDS[source, feed_name]
+    broken, stores, _ = _broken(source, feed_name)
+    key = identity(feed)
+    last = feed.column(key[-1])
+    if last is not None and last.kind == "integer":
+        # The lines of a receipt: a bit each. As many bits as rows means no line twice; more than 64 lines
+        # may share a bit, and are then looked at more closely.
+        *key, counter = key
+        may_repeat = (
+            f"bit_count(bit_or(1::bigint << (coalesce(r.{counter}, -1) & 63))::bit(64)) is distinct from count(*)"
+        )
+    else:
+        may_repeat = "count(*) > 1"
+    store = f"r.{feed.store}" if feed.store else "null::text"
+    day = "r.business_date" if feed.column("business_date") else "null::date"
+    money = f"sum(r.{feed.money})" if feed.money else "null::numeric"
+    others = [f"r.{name}" for name in key if f"r.{name}" not in (store, day)]
+    return f"""
+        select file_no, store_id, case when sum(broken) = 0 then business_date end, sum(row_count)::bigint,
+               sum(amount), sum(broken)::bigint, bool_or(may_repeat)
+        from (
+            select r._file_no as file_no, {store} as store_id, {day} as business_date,
+                   count(*) as row_count, {money} as amount, count({broken}) as broken, {may_repeat} as may_repeat
+            from raw.{feed.raw_table} as r {stores}
+            where r._batch_id = %(batch_id)s
+            group by {", ".join(["r._file_no", store, day, *others])}
+        ) as of_key
+        group by file_no, store_id, business_date
+    """.encode()  # noqa: S608  (made of the feeds' declarations alone)
+
+
+def survey(
+    conn: psycopg.Connection[Any],
+    feed: Feed,
+    batch_id: int,
+    manifest: Manifest,
+) -> Survey:
+    """Read the batch's rows once: how many and how much money by file, store and day, how many break a
+    check, and whether a key may be there twice.
+
+    The business date of a group with broken rows is left out: it may be one that only Postgres can hold.
+    """
+    rows = conn.execute(
+        _survey_statement(feed.source, feed.name),
+        {"batch_id": batch_id, "store_id": manifest.store_id, "produced_at": manifest.produced_at},
+    ).fetchall()
+    return Survey(
+        groups=[Group(*row[:5]) for row in rows],
+        broken=sum(row[5] for row in rows),
+        # a key can be in two files, which were looked at one by one
+        may_repeat=any(row[6] for row in rows) or len({row[0] for row in rows}) > 1,
+    )
+
+
+@cache
+def _broken_rows_statement(source: str, feed_name: str) -> bytes:
+    broken, stores, _ = _broken(source, feed_name)
+    return f"""
         select judged.row_id::text, judged._file_no, judged._line_no, judged.broken, judged.row
         from (
-            select r.ctid as row_id, r._file_no, r._line_no, to_jsonb(r) as row,
-                   case {cases} end as broken
-            from raw.{feed.raw_table} as r {stores}
+            select r.ctid as row_id, r._file_no, r._line_no, to_jsonb(r) as row, {broken} as broken
+            from raw.{FEEDS[source, feed_name].raw_table} as r {stores}
             where r._batch_id = %(batch_id)s
         ) as judged
         where judged.broken is not null
         order by judged._file_no, judged._line_no
-    """  # noqa: S608  (made of the feeds' declarations alone)
-    return statement.encode(), checks
+    """.encode()  # noqa: S608  (made of the feeds' declarations alone)
 
 
 def broken_rows(
     conn: psycopg.Connection[Any],
     feed: Feed,
     batch_id: int,
-    *,
-    store_id: str,
-    produced_at: datetime,
+    manifest: Manifest,
 ) -> list[Finding]:
     """The batch's rows that break a check, each with the first check that it breaks."""
-    statement, checks = _check_statement(feed.source, feed.name)
+    *_, checks = _broken(feed.source, feed.name)
     rows = conn.execute(
-        statement,
-        {
-            "batch_id": batch_id,
-            "store_id": store_id,
-            "produced_at": produced_at,
-        },
+        _broken_rows_statement(feed.source, feed.name),
+        {"batch_id": batch_id, "store_id": manifest.store_id, "produced_at": manifest.produced_at},
     ).fetchall()
     findings = []
     for row_id, file_no, line_no, broken, row in rows:
@@ -209,24 +292,16 @@ def broken_rows(
 
 
 @cache
-def _repeat_statements(source: str, feed_name: str) -> tuple[bytes, bytes]:
+def _repeats_elsewhere_statement(source: str, feed_name: str) -> bytes:
     feed = FEEDS[source, feed_name]
-    columns = ", ".join(identity(feed))
     table = f"raw.{feed.raw_table}"
-    # By a hash of the key, which needs a fraction of the memory. Two keys of one hash cost a second
-    # look, nothing else.
-    within = f"""
-        select 1 from {table} where _batch_id = %(batch_id)s
-        group by hash_record_extended(row({columns}), 0) having count(*) > 1 limit 1
-    """  # noqa: S608
-    across = f"""
+    return f"""
         select 1 from {table} as mine
         where mine._batch_id = %(batch_id)s and exists (
             select 1 from {table} as other where other._batch_id = any(%(others)s)
             and {" and ".join(f"other.{name} is not distinct from mine.{name}" for name in identity(feed))}
         ) limit 1
-    """  # noqa: S608
-    return within.encode(), across.encode()
+    """.encode()  # noqa: S608
 
 
 def identity(feed: Feed) -> list[str]:
@@ -234,15 +309,18 @@ def identity(feed: Feed) -> list[str]:
     return [*feed.key, *([feed.version] if feed.version else [])]
 
 
-def repeated_rows(conn: psycopg.Connection[Any], feed: Feed, batch_id: int, others: Sequence[int]) -> list[Repeat]:
-    """The batch's rows whose key (and version) an earlier row of it, or a row of `others`, has."""
-    within, across = _repeat_statements(feed.source, feed.name)
+def repeated_rows(
+    conn: psycopg.Connection[Any], feed: Feed, batch_id: int, others: Sequence[int], *, within: bool
+) -> list[Repeat]:
+    """The batch's rows whose key (and version) an earlier row of it, or a row of `others`, has.
+
+    within: whether an earlier row of its own can have it.
+    """
     values = {"batch_id": batch_id, "others": list(others), "all": [batch_id, *others]}
-    found = conn.execute(within, values).fetchone()
-    if found is None and others:
-        found = conn.execute(across, values).fetchone()
-    if found is None:
-        return []
+    if not within:
+        elsewhere = _repeats_elsewhere_statement(feed.source, feed.name)
+        if not others or conn.execute(elsewhere, values).fetchone() is None:
+            return []
     table = sql.Identifier("raw", feed.raw_table)
     rows = conn.execute(
         sql.SQL(

@@ -11,13 +11,16 @@ import hashlib
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import psycopg
@@ -32,7 +35,7 @@ from memberhouse.load import checks
 from memberhouse.load.reader import FileReader, Located, Reject
 from memberhouse.load.refused import Refused
 from memberhouse.settings import Settings
-from memberhouse.sources.feeds import FEEDS, PAGES_PER_RANGE, Feed, ensure_extra_columns, ensure_raw_tables
+from memberhouse.sources.feeds import FEEDS, Feed, ensure_extra_columns, ensure_raw_tables
 
 DEFAULT_BAD_SHARE = 0.05
 _PROGRESS_SECONDS = 2.0
@@ -137,6 +140,11 @@ _SELECT_DAY = sql.SQL("select {} from ops.batch where source = %s and feed = %s 
     _ENTRY_COLUMNS
 )
 
+_COPY_BALANCE = (
+    "copy ops.load_balance (batch_id, file_name, outcome, store_id, business_date, rows, amount,"
+    " rows_without_amount) from stdin"
+)
+
 _COPY_REJECTED = (
     "copy quarantine.rejected_row (batch_id, source, feed, file_name, line_no, reason_code, column_name,"
     " reason, raw_text) from stdin"
@@ -151,11 +159,13 @@ def load_landed(
     sources: Collection[str] | None = None,
     progress: Callable[[str], None] | None = None,
     bad_share: float = DEFAULT_BAD_SHARE,
+    streams: int = 1,
 ) -> LoadReport:
     """Load every landed batch under `root` that is not loaded yet.
 
     until: the last business date wanted. sources: only these. progress: told every few seconds how far
-    the load is. bad_share: a batch with a larger share of bad rows is refused.
+    the load is. bad_share: a batch with a larger share of bad rows is refused. streams: how many
+    connections load at once; batches of one feed and business date, and reference data, keep their order.
     A refused batch does not stop the others: it is in the report and in ``ops.batch``. A second load at
     the same time is safe. Raises what the database connection raises.
     """
@@ -164,7 +174,9 @@ def load_landed(
         db.ensure_schema(conn)
         ensure_raw_tables(conn)
         with ledger.step(settings, "load", str(root)) as step:
-            report = _Load(conn, bad_share, progress).run(batches)
+            with ExitStack() as connections:
+                others = [connections.enter_context(db.connect(settings, autocommit=True)) for _ in range(1, streams)]
+                report = _run([_Stream(each, bad_share) for each in (conn, *others)], batches, progress)
             step.summary = report.summary()
             if report.refused:
                 step.state, step.next_action = "failed", report.refused[0].next_action
@@ -189,53 +201,100 @@ def _alert(settings: Settings, code: str, refused: Sequence[BatchResult]) -> Non
     )
 
 
-class _Load:
-    def __init__(self, conn: psycopg.Connection[Any], bad_share: float, progress: Callable[[str], None] | None) -> None:
+Waiting = tuple[LandedBatch, str | None]
+
+
+def _run(
+    streams: Sequence[_Stream], batches: Sequence[LandedBatch], progress: Callable[[str], None] | None
+) -> LoadReport:
+    report = LoadReport()
+    waiting = streams[0].not_done_yet(batches, report)
+    rows = 0
+    told = time.monotonic()
+    for done, result in enumerate(_results(streams, waiting), 1):
+        if result is None:
+            report.unchanged += 1
+        elif result.state == "refused":
+            report.refused.append(result)
+        elif result.state == "duplicate":
+            report.duplicates.append(result)
+        else:
+            report.loaded.append(result)
+            rows += result.rows_loaded
+        if progress and (time.monotonic() - told > _PROGRESS_SECONDS or done == len(waiting)):
+            progress(f"loaded {done:,} of {len(waiting):,} batches, {rows:,} rows")
+            told = time.monotonic()
+    for stream in streams:
+        stream.wait_for_the_disk()
+    return report
+
+
+def _results(streams: Sequence[_Stream], waiting: Sequence[Waiting]) -> Iterator[BatchResult | None]:
+    """Take the batches and give what became of each; with several streams not always in their order."""
+    if len(streams) == 1:
+        yield from (streams[0].take(*each) for each in waiting)
+        return
+    free: SimpleQueue[_Stream] = SimpleQueue()
+    for stream in streams:
+        free.put(stream)
+
+    def take_in_turn(lane: Sequence[Waiting]) -> list[BatchResult | None]:
+        stream = free.get()
+        try:
+            return [stream.take(*each) for each in lane]
+        finally:
+            free.put(stream)
+
+    with ThreadPoolExecutor(len(streams)) as pool:
+        for lanes in _side_by_side(waiting):
+            for finished in as_completed([pool.submit(take_in_turn, lane) for lane in lanes]):
+                yield from finished.result()
+
+
+def _side_by_side(waiting: Iterable[Waiting]) -> Iterator[list[list[Waiting]]]:
+    """What may be loaded at once, as lanes: a lane's batches follow one another. Reference data goes
+    alone, because what comes after it refers to it."""
+    for is_reference, some in groupby(waiting, key=lambda each: each[0].source == "reference"):
+        if is_reference:
+            yield [list(some)]
+            continue
+        lanes: dict[tuple[str, str, date], list[Waiting]] = defaultdict(list)
+        for batch, observed in some:
+            lanes[batch.source, batch.feed, batch.business_date].append((batch, observed))
+        yield list(lanes.values())
+
+
+class _Stream:
+    """Loads batches one after the other over a connection of its own."""
+
+    def __init__(self, conn: psycopg.Connection[Any], bad_share: float) -> None:
         self._conn = conn
         self._bad_share = bad_share
-        self._progress = progress
         self._notices: list[tuple[int, str, str | None]] = []
-
-    def run(self, batches: Sequence[LandedBatch]) -> LoadReport:
-        conn = self._conn
         for setting in (
             "set client_min_messages = notice",
             "set timezone = 'UTC'",
             "set datestyle = 'ISO, YMD'",
             # A batch whose commit a crash takes back is simply loaded again; the end of the load
-            # waits for the disk (below), once for all of them.
+            # waits for the disk, once for all of them.
             "set synchronous_commit = off",
-            # The planner does not know yet how well the rows of a new batch lie together.
+            # The planner does not know yet how many rows a new batch has, nor how well they lie together.
             "set enable_seqscan = off",
+            "set enable_sort = off",
         ):
             conn.execute(setting)
         conn.add_notice_handler(self._take_notice)
-        checks.read_stores(conn)
-        report = LoadReport()
-        waiting = self._not_done_yet(batches, report)
-        rows = 0
-        told = time.monotonic()
-        for number, (batch, observed) in enumerate(waiting, 1):
-            result = self._take(batch, observed)
-            if result is None:
-                report.unchanged += 1
-            elif result.state == "refused":
-                report.refused.append(result)
-            elif result.state == "duplicate":
-                report.duplicates.append(result)
-            else:
-                report.loaded.append(result)
-                rows += result.rows_loaded
-            if self._progress and (time.monotonic() - told > _PROGRESS_SECONDS or number == len(waiting)):
-                self._progress(f"loaded {number:,} of {len(waiting):,} batches, {rows:,} rows")
-                told = time.monotonic()
-        conn.execute("set synchronous_commit = on")
-        conn.execute("select pg_logical_emit_message(true, 'memberhouse', 'load finished')")
-        return report
+        if conn.execute("select from ops.known_store limit 1").fetchone() is None:
+            checks.keep_stores(conn)
+
+    def wait_for_the_disk(self) -> None:
+        """Return when everything that was committed is on disk."""
+        self._conn.execute("set synchronous_commit = on")
+        self._conn.execute("select pg_logical_emit_message(true, 'memberhouse', 'load finished')")
 
     # ---------------------------------------------------------------- what is there already
 
-    def _not_done_yet(self, batches: Sequence[LandedBatch], report: LoadReport) -> list[tuple[LandedBatch, str | None]]:
+    def not_done_yet(self, batches: Sequence[LandedBatch], report: LoadReport) -> list[Waiting]:
         """The batches to take, each with what its files hold where that was looked at already."""
         places: dict[Place, list[_Entry]] = defaultdict(list)
         rows = self._conn.execute(
@@ -254,7 +313,7 @@ class _Load:
             ),
             default=0,
         )
-        waiting: list[tuple[LandedBatch, str | None]] = []
+        waiting: list[Waiting] = []
         for batch in batches:
             entries = places.get(batch.place, [])
             if _is_taken(batch, entries):
@@ -274,7 +333,7 @@ class _Load:
 
     # ---------------------------------------------------------------- one batch
 
-    def _take(self, batch: LandedBatch, observed: str | None) -> BatchResult | None:
+    def take(self, batch: LandedBatch, observed: str | None) -> BatchResult | None:
         """Load, or record why not. None: another loader was faster."""
         try:
             if batch.problem is not None or batch.manifest is None:
@@ -330,15 +389,15 @@ class _Load:
                 and (batch.store_id in (entry.store_id, EVERY_STORE) or entry.store_id == EVERY_STORE)
             ]
             work = _Work(batch, manifest, feed, readers, self._new_entry(batch, manifest, content))
-            pages = self._pages(feed)
             self._copy(work)
-            self._index(feed, pages)
             self._check(work, neighbours)
             self._account(work)
             result = self._close(work, newer)
             self._supersede(work, superseded, neighbours)
-        if (batch.source, batch.feed) == ("reference", "stores"):
-            checks.read_stores(self._conn)
+            if (batch.source, batch.feed) == ("reference", "stores"):
+                checks.keep_stores(self._conn)
+        # outside the transaction: it locks the table against itself until the transaction ends
+        self._conn.execute("select brin_summarize_new_values(%s::text::regclass)", (f"raw.{feed.batch_index}",))
         return result
 
     def _lock_and_look(self, batch: LandedBatch) -> list[_Entry]:
@@ -359,26 +418,6 @@ class _Load:
         ).fetchone()
         assert row is not None  # noqa: S101  (an insert ... returning has a row)
         return int(row[0])
-
-    def _pages(self, feed: Feed) -> int:
-        row = self._conn.execute(
-            "select pg_relation_size(%s::text::regclass) / current_setting('block_size')::bigint",
-            (f"raw.{feed.raw_table}",),
-        ).fetchone()
-        return int(row[0]) if row else 0
-
-    def _index(self, feed: Feed, first_page: int) -> None:
-        """Enter the pages that have come since `first_page` in the index on the batch."""
-        self._conn.execute(
-            "select brin_summarize_range(%s::text::regclass, page)"
-            " from generate_series(%s::bigint, %s::bigint, %s::bigint) as page",
-            (
-                f"raw.{feed.batch_index}",
-                first_page - first_page % PAGES_PER_RANGE,
-                self._pages(feed) - 1,
-                PAGES_PER_RANGE,
-            ),
-        )
 
     def _copy(self, work: _Work) -> None:
         """All files into the raw table; what COPY skipped joins the rejects. Raises Refused."""
@@ -409,17 +448,15 @@ class _Load:
     def _check(self, work: _Work, neighbours: Sequence[int]) -> None:
         """Take rows that break a check out of the raw table, and rows that repeat another."""
         conn, feed = self._conn, work.feed
-        found = checks.broken_rows(
-            conn,
-            feed,
-            work.batch_id,
-            store_id=work.batch.store_id,
-            produced_at=work.manifest.produced_at,
-        )
+        seen = checks.survey(conn, feed, work.batch_id, work.manifest)
+        found = checks.broken_rows(conn, feed, work.batch_id, work.manifest) if seen.broken else []
         self._take_out(feed, [finding.row_id for finding in found])
-        repeats = checks.repeated_rows(conn, feed, work.batch_id, neighbours)
+        repeats = checks.repeated_rows(conn, feed, work.batch_id, neighbours, within=seen.may_repeat)
         self._take_out(feed, [repeat.row_id for repeat in repeats])
         work.repeats = [repeat for repeat in repeats if repeat.identical]
+        if found or repeats:
+            seen = checks.survey(conn, feed, work.batch_id, work.manifest)
+        work.groups = seen.groups
         found += [_contradiction(feed, repeat) for repeat in repeats if not repeat.identical]
         for reader in work.readers:
             mine = [finding for finding in found if finding.file_no == reader.file_no]
@@ -445,23 +482,13 @@ class _Load:
         names = {reader.file_no: reader.entry.name for reader in work.readers}
         aside = _tally(feed, "quarantined", work.rejects)
         aside += _tally(feed, "duplicate", [_as_reject(repeat) for repeat in work.repeats])
-        in_raw: dict[str, tuple[int, Decimal]] = {
-            file_name: (rows, amount)
-            for file_name, rows, amount in conn.execute(
-                _book_loaded(feed.source, feed.name),
-                {"batch_id": work.batch_id, "file_names": list(names.values())},
-            )
-        }
+        balances = _loaded(work.groups) + aside
         for reader in work.readers:
-            rows, amount = in_raw.get(reader.entry.name, (0, Decimal(0)))
-            of_file = [balance for balance in aside if balance.file_no == reader.file_no]
-            _refuse_unless_conserved(feed, reader, rows, amount, of_file)
+            _refuse_unless_conserved(feed, reader, [entry for entry in balances if entry.file_no == reader.file_no])
         with conn.cursor() as cursor:
-            if aside:
-                cursor.executemany(
-                    "insert into ops.load_balance (batch_id, file_name, outcome, store_id, business_date,"
-                    " rows, amount, rows_without_amount) values (%s, %s, %s, %s, %s, %s, %s, %s)",
-                    [
+            with cursor.copy(_COPY_BALANCE) as copy:
+                for balance in balances:
+                    copy.write_row(
                         (
                             work.batch_id,
                             names[balance.file_no],
@@ -472,9 +499,7 @@ class _Load:
                             balance.amount,
                             balance.rows_without_amount,
                         )
-                        for balance in aside
-                    ],
-                )
+                    )
             if work.rejects:
                 with cursor.copy(_COPY_REJECTED) as copy:
                     for reject in work.rejects:
@@ -549,7 +574,7 @@ class _Load:
                 (Jsonb(rows),),
             )
             others = [work.batch_id, *(other for other in neighbours if other != batch_id)]
-            repeats = checks.repeated_rows(self._conn, work.feed, batch_id, others)
+            repeats = checks.repeated_rows(self._conn, work.feed, batch_id, others, within=True)
             # a row that the new batch has with other content stays out as well: the new batch is the
             # newer word on it
             self._take_out(work.feed, [repeat.row_id for repeat in repeats])
@@ -687,6 +712,7 @@ class _Work:
     batch_id: int
     rejects: list[Reject] = field(default_factory=list)
     repeats: list[checks.Repeat] = field(default_factory=list)
+    groups: list[checks.Group] = field(default_factory=list)
 
 
 def _is_taken(batch: LandedBatch, here: Iterable[_Entry]) -> bool:
@@ -740,39 +766,9 @@ def _copy_statement(table: str, columns: tuple[str, ...]) -> sql.Composed:
     ).format(sql.Identifier("raw", table), sql.SQL(", ").join(names))
 
 
-@cache
-def _book_loaded(source: str, feed_name: str) -> sql.Composed:
-    """Book what lies in the raw table, by store and day; returns rows and money by file."""
-    feed = FEEDS[source, feed_name]
-
-    def column_or_null(name: str | None, sql_type: str) -> sql.Composable:
-        return sql.Identifier(name) if name else sql.SQL("null::" + sql_type)
-
-    return sql.SQL(
-        """
-        with booked as (
-            insert into ops.load_balance
-                (batch_id, file_name, outcome, store_id, business_date, rows, amount)
-            select %(batch_id)s, (%(file_names)s::text[])[_file_no], 'loaded', {store}, {day},
-                   count(*), sum({money})
-            from {table}
-            where _batch_id = %(batch_id)s
-            group by _file_no, {store}, {day}
-            returning file_name, rows, amount
-        )
-        select file_name, sum(rows)::bigint, coalesce(sum(amount), 0) from booked group by file_name
-        """
-    ).format(
-        store=column_or_null(feed.store, "text"),
-        day=column_or_null("business_date" if feed.column("business_date") else None, "date"),
-        money=column_or_null(feed.money, "numeric"),
-        table=sql.Identifier("raw", feed.raw_table),
-    )
-
-
 @dataclass(frozen=True)
 class _Balance:
-    """Rows of one file, outcome, store and day that did not go into ``raw``, and their money."""
+    """Rows of one file, outcome, store and day, and their money."""
 
     file_no: int
     outcome: str
@@ -781,6 +777,13 @@ class _Balance:
     rows: int
     amount: Decimal | None
     rows_without_amount: int
+
+
+def _loaded(groups: Iterable[checks.Group]) -> list[_Balance]:
+    return [
+        _Balance(group.file_no, "loaded", group.store_id, group.business_date, group.rows, group.amount, 0)
+        for group in groups
+    ]
 
 
 def _tally(feed: Feed, outcome: str, rejects: Iterable[Reject]) -> list[_Balance]:
@@ -804,11 +807,9 @@ def _tally(feed: Feed, outcome: str, rejects: Iterable[Reject]) -> list[_Balance
     return tallied
 
 
-def _refuse_unless_conserved(
-    feed: Feed, reader: FileReader, rows: int, amount: Decimal, aside: Sequence[_Balance]
-) -> None:
+def _refuse_unless_conserved(feed: Feed, reader: FileReader, balances: Sequence[_Balance]) -> None:
     """What lies in the raw table and what was put aside must be what was read, in rows and in money."""
-    accounted = rows + sum(balance.rows for balance in aside)
+    accounted = sum(balance.rows for balance in balances)
     if accounted != reader.rows_in:
         raise Refused(
             "rows_not_conserved",
@@ -816,10 +817,10 @@ def _refuse_unless_conserved(
             "This is a bug of the loader: report it with the file.",
         )
     stated = reader.entry.amount_total
-    if stated is None or feed.money is None or any(balance.rows_without_amount for balance in aside):
+    if stated is None or feed.money is None or any(balance.rows_without_amount for balance in balances):
         # nothing stated, or rows whose amount cannot be read: their number is in ops.load_balance
         return
-    total = amount + sum((balance.amount or Decimal(0) for balance in aside), Decimal(0))
+    total = sum((balance.amount or Decimal(0) for balance in balances), Decimal(0))
     if total != stated:
         raise Refused(
             "amount_differs",

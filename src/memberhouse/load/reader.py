@@ -23,7 +23,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from operator import itemgetter
+from functools import cached_property
+from operator import add, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; se
 JSON_EXTRAS = "_extra"
 # COPY counts newlines within quotes only when it knows how lines end: a first line without quotes tells it.
 _STREAM_HEADER = b"header\n"
+# The last three digits of a line's number, and the comma behind them.
+_THOUSANDTHS = tuple(b"%03d," % number for number in range(1000))
 
 
 @dataclass(frozen=True)
@@ -82,17 +85,36 @@ class Reject:
 
 @dataclass(frozen=True)
 class _Block:
-    """Whole records as lines.
+    """Whole records as UTF-8, without the last line's end.
 
     quoted: there are quotes, a record may span lines. plain: no quotes, no NUL, no lone carriage return.
-    undecodable: places in `lines` with bytes of another encoding.
+    undecodable: places in `lines` that had bytes of another encoding.
     """
 
     first_line: int
-    lines: list[str]
+    content: bytes
     quoted: bool
     plain: bool
     undecodable: frozenset[int] = frozenset()
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        return self.content.split(b"\n") if self.content else []
+
+    @property
+    def text_lines(self) -> list[str]:
+        return self.content.decode().split("\n") if self.content else []
+
+    def without_first(self, lines: int) -> _Block:
+        """The block from a later line on."""
+        rest = self.content.split(b"\n", lines)[lines:]
+        return _Block(
+            self.first_line + lines,
+            rest[0] if rest else b"",
+            self.quoted,
+            self.plain,
+            frozenset(place - lines for place in self.undecodable),
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,8 @@ class FileReader:
         self._names: list[str] = []
         self._keep: list[int] | None = None
         self._stored_sha256 = hashlib.sha256()
+        # of each block that was copied, whether it was clean
+        self._clean: list[bool] = []
         # the first block, read for the header, and what follows it
         self._head: list[bytes] = []
         self._tail: Iterator[bytes] = iter(())
@@ -198,18 +222,13 @@ class FileReader:
     def copy_lines(self, batch_id: int) -> Iterator[bytes]:
         """CSV lines for COPY: a header, then batch, file number, line number and `columns`."""
         yield _STREAM_HEADER
-        prefix = f"{batch_id},{self.file_no},"
         for block in self._body():
-            if self._is_clean(block):
+            clean = self._is_clean(block)
+            self._clean.append(clean)
+            if clean:
                 self.rows_in += len(block.lines)
                 self.sent += len(block.lines)
-                lines = block.lines
-                if self._keep is not None:
-                    kept = itemgetter(*self._keep)
-                    lines = [",".join(kept(line.split(","))) for line in lines]
-                numbered = [f"{prefix}{line_no},{line}" for line_no, line in enumerate(lines, block.first_line)]
-                numbered.append("")
-                yield "\n".join(numbered).encode()
+                yield self._numbered(block, b"%d,%d," % (batch_id, self.file_no))
                 continue
             out = io.StringIO()
             # all quoted: the csv module leaves a lone carriage return bare, at which COPY would stop
@@ -224,17 +243,38 @@ class FileReader:
             if out.tell():
                 yield out.getvalue().encode()
 
+    def _numbered(self, block: _Block, prefix: bytes) -> bytes:
+        """The lines of a clean block with `prefix` and their number in front.
+
+        A thousand lines have all but the last three digits in common: those are joined in between, which
+        takes a third of the time of formatting line by line.
+        """
+        lines = block.lines
+        if self._keep is not None:
+            kept = itemgetter(*self._keep)
+            lines = [b",".join(kept(line.split(b","))) for line in lines]
+        pieces: list[bytes] = []
+        done = 0
+        while done < len(lines):
+            thousand, first = divmod(block.first_line + done, 1000)
+            some = lines[done : done + 1000 - first]
+            start = prefix + b"%d" % thousand
+            pieces.append(start + (b"\n" + start).join(map(add, _THOUSANDTHS[first:], some)) + b"\n")
+            done += len(some)
+        return b"".join(pieces)
+
     def locate(self, *, copy_lines: Collection[int] = (), line_nos: Collection[int] = ()) -> dict[int, Located]:
-        """Read the file again to find rows: by the line of the COPY stream on which they ended, as
-        COPY's notices count, or by their own line. Returns them by the number they were asked for."""
+        """Read the file again, after `copy_lines`, to find rows: by the line of the COPY stream on which
+        they ended, as COPY's notices count, or by their own line. Returns them by the number they were
+        asked for."""
         found: dict[int, Located] = {}
         wanted_copy, wanted_own = sorted(copy_lines), sorted(line_nos)
         wanted_copy_set, wanted_own_set = set(wanted_copy), set(wanted_own)
         copy_line = 1
         reader = FileReader(self._path.parent, self.entry, self.file_no, self._encoding, self.feed)
         reader.open()
-        for block in reader._body():
-            if reader._is_clean(block):
+        for block, clean in zip(reader._body(), self._clean, strict=True):
+            if clean:
                 for number in _within(wanted_copy, copy_line + 1, len(block.lines)):
                     found[number] = reader._located(block, number - copy_line - 1)
                 for number in _within(wanted_own, block.first_line, len(block.lines)):
@@ -352,31 +392,32 @@ class FileReader:
     def _blocks(self) -> Iterator[_Block]:
         line_no = 1
         for stored in itertools.chain(self._head, self._tail):
-            content = stored
+            content = stored.removesuffix(b"\n")
             quoted = not self._is_json and b'"' in content
             if not quoted and b"\r" in content:
-                content = content.replace(b"\r\n", b"\n")
+                content = content.removesuffix(b"\r").replace(b"\r\n", b"\n")
             undecodable: frozenset[int] = frozenset()
             try:
-                lines = content.decode(self._encoding).split("\n")
+                text = content.decode(self._encoding)
             except UnicodeDecodeError:
-                lines, undecodable = self._decode_lines(content)
+                content, undecodable = self._decode_lines(content)
             else:
-                if not lines[-1]:
-                    lines.pop()
+                if self._encoding != "utf-8":
+                    content = text.encode()
             plain = not (quoted or undecodable or b"\0" in content or b"\r" in content)
-            yield _Block(line_no, lines, quoted, plain, undecodable)
-            line_no += len(lines)
+            yield _Block(line_no, content, quoted, plain, undecodable)
+            line_no += content.count(b"\n") + 1
 
-    def _decode_lines(self, content: bytes) -> tuple[list[str], frozenset[int]]:
+    def _decode_lines(self, content: bytes) -> tuple[bytes, frozenset[int]]:
+        """The content as UTF-8, with escapes for bytes of another encoding, and the places of those lines."""
         lines, undecodable = [], []
-        for place, line in enumerate(content.removesuffix(b"\n").split(b"\n")):
+        for place, line in enumerate(content.split(b"\n")):
             try:
                 lines.append(line.decode(self._encoding))
             except UnicodeDecodeError:
                 lines.append(line.decode(self._encoding, "backslashreplace"))
                 undecodable.append(place)
-        return lines, frozenset(undecodable)
+        return "\n".join(lines).encode(), frozenset(undecodable)
 
     def _body(self) -> Iterator[_Block]:
         """The blocks without the header."""
@@ -385,14 +426,7 @@ class FileReader:
             yield from blocks
             return
         for block in blocks:
-            header_lines = self._header_lines(block)
-            yield _Block(
-                block.first_line + header_lines,
-                block.lines[header_lines:],
-                block.quoted,
-                block.plain,
-                frozenset(place - header_lines for place in block.undecodable),
-            )
+            yield block.without_first(self._header_lines(block))
             break
         yield from blocks
 
@@ -400,7 +434,7 @@ class FileReader:
     def _header_lines(block: _Block) -> int:
         if not block.quoted:
             return 1
-        reader = csv.reader(line + "\n" for line in block.lines)
+        reader = csv.reader(line + "\n" for line in block.text_lines)
         next(reader, None)
         return reader.line_num
 
@@ -408,19 +442,18 @@ class FileReader:
         """Whether every line is one plain record that can go to COPY as it is."""
         if self._is_json or not block.plain:
             return False
-        commas = len(self._names) - 1
-        return [line.count(",") for line in block.lines].count(commas) == len(block.lines) and (
-            max(map(len, block.lines), default=0) <= MAX_FIELD
-        )
+        commas = list(map(bytes.count, block.lines, itertools.repeat(b",")))
+        return commas.count(len(self._names) - 1) == len(commas) and max(map(len, block.lines), default=0) <= MAX_FIELD
 
     def _records(self, block: _Block) -> Iterator[_Record]:
         if self._is_json:
-            for place, line in enumerate(block.lines):
+            for place, line in enumerate(block.text_lines):
                 if line.strip():
                     yield self._json_record(block.first_line + place, line, place in block.undecodable)
             return
         start = 0
-        reader = csv.reader((line + "\n" for line in block.lines), strict=True)
+        lines = block.text_lines
+        reader = csv.reader((line + "\n" for line in lines), strict=True)
         while True:
             wrong: tuple[str, str] | None = None
             try:
@@ -431,7 +464,7 @@ class FileReader:
                 fields = []
                 wrong = self._csv_error(str(error))
             end = reader.line_num
-            raw = "\n".join(block.lines[start:end])
+            raw = "\n".join(lines[start:end])
             if raw.strip("\r"):
                 if block.undecodable and not block.undecodable.isdisjoint(range(start, end)):
                     wrong = ("wrong_encoding", f"the row is not {self._encoding}; {self._encoding_hint(raw)}")
@@ -565,7 +598,7 @@ class FileReader:
     # ---------------------------------------------------------------- what was put aside
 
     def _located(self, block: _Block, place: int) -> Located:
-        line = block.lines[place]
+        line = block.lines[place].decode()
         return self._found(_Record(block.first_line + place, line, line.split(",")))
 
     def _found(self, record: _Record) -> Located:

@@ -18,6 +18,14 @@ create table if not exists ops.load_balance (
 );
 create index if not exists load_balance_by_batch on ops.load_balance (batch_id);
 
+-- The stores of all loaded stores files, each as its newest file has it, and APP: the loader writes them
+-- anew with every stores file. A store that is not here is unknown, and its rows are quarantined.
+create table if not exists ops.known_store (
+    store_id text primary key,
+    timezone text not null,
+    day_cutoff interval not null        -- sales before this time of day belong to yesterday
+);
+
 -- Rows that repeated a row of another batch. Kept, because a revision may take that other batch away:
 -- then they take its row's place.
 create table if not exists quarantine.duplicate_row (

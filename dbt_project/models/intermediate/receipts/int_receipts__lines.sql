@@ -10,7 +10,9 @@ with lines as (
 newest as (
     select
         lines.*,
-        row_number() over (partition by receipt_id, line_no order by _batch_id desc, _line_no desc) as recency
+        row_number() over (
+            partition by receipt_id, line_no order by _delivered_on desc, _batch_id desc, _line_no desc
+        ) as recency
     from lines
 ),
 

@@ -15,7 +15,8 @@ lines as (
         stg.line_no,
         stg.quantity,
         row_number() over (
-            partition by stg.receipt_id, stg.line_no order by stg._batch_id desc, stg._line_no desc
+            partition by stg.receipt_id, stg.line_no
+            order by stg._delivered_on desc, stg._batch_id desc, stg._line_no desc
         ) as recency
     from {{ ref('stg_pos__receipt_lines') }} as stg
     where

@@ -23,6 +23,7 @@ dated as (
         enrolments.staff_id as recruit_staff_id,
         enrolments.channel as recruit_channel,
         enrolments.method as recruit_method,
+        enrolments._delivered_on,
         enrolments._batch_id,
         enrolments._line_no
     from enrolments
@@ -32,7 +33,9 @@ dated as (
 earliest as (
     select
         dated.*,
-        row_number() over (partition by member_id order by enrolled_on, _batch_id, _line_no) as enrolment_no
+        row_number() over (
+            partition by member_id order by enrolled_on, _delivered_on, _batch_id, _line_no
+        ) as enrolment_no
     from dated
     where enrolled_on <= (select as_of_date from building)
 ),

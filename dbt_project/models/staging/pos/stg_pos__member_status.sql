@@ -31,6 +31,7 @@ flagged as (
             "coalesce(stores.day_cutoff, time '00:00')",
         ) }} as changed_on,
         {{ instant('events.at', "coalesce(stores.timezone, 'UTC')") }} as changed_at,
+        events._delivered_on,
         events._batch_id,
         events._line_no
     from events
@@ -42,7 +43,8 @@ last_of_day as (
     select
         flagged.*,
         row_number() over (
-            partition by member_id, flag, changed_on order by changed_at desc, _batch_id desc, _line_no desc
+            partition by member_id, flag, changed_on
+            order by changed_at desc, _delivered_on desc, _batch_id desc, _line_no desc
         ) as recency
     from flagged
     where changed_on <= (select as_of_date from building)

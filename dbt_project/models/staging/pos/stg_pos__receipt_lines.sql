@@ -20,6 +20,7 @@ final as (
         net_amount,
         staff_id,
         coalesce(is_merchandise, true) as is_merchandise,
+        _delivered_on,
         _batch_id,
         _line_no
     from lines

@@ -17,7 +17,7 @@ newest as (
         receipts.*,
         row_number() over (
             partition by store_id, register_id, business_date, receipt_no, receipt_type
-            order by coalesce(revision, 0) desc, _batch_id desc, _line_no desc
+            order by coalesce(revision, 0) desc, _delivered_on desc, _batch_id desc, _line_no desc
         ) as recency
     from receipts
     where business_date <= (select as_of_date from building)

@@ -6,7 +6,7 @@ with products as (
 newest as (
     select
         products.*,
-        row_number() over (partition by sku order by _batch_id desc, _line_no desc) as recency
+        row_number() over (partition by sku order by _delivered_on desc, _batch_id desc, _line_no desc) as recency
     from products
 ),
 

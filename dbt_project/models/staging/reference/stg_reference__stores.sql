@@ -6,7 +6,7 @@ with stores as (
 newest as (
     select
         stores.*,
-        row_number() over (partition by store_id order by _batch_id desc, _line_no desc) as recency
+        row_number() over (partition by store_id order by _delivered_on desc, _batch_id desc, _line_no desc) as recency
     from stores
 ),
 
