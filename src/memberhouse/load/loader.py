@@ -44,6 +44,8 @@ _REASONS_SHOWN = 3
 _NOTICE = re.compile(r'at line (\d+) for column "(.*?)": (?:"(.*)"|null input)$', re.DOTALL)
 
 Place = tuple[str, str, date, str]
+# Of a row that COPY skipped: the line of the stream on which it ended, the column, the value.
+Notice = tuple[int, str, str | None]
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,7 @@ class _Stream:
     def __init__(self, conn: psycopg.Connection[Any], bad_share: float) -> None:
         self._conn = conn
         self._bad_share = bad_share
-        self._notices: list[tuple[int, str, str | None]] = []
+        self._notices: list[Notice] = []
         for setting in (
             "set client_min_messages = notice",
             "set timezone = 'UTC'",
@@ -420,7 +422,7 @@ class _Stream:
         return int(row[0])
 
     def _copy(self, work: _Work) -> None:
-        """All files into the raw table; what COPY skipped joins the rejects. Raises Refused."""
+        """All files into the raw table. Raises Refused."""
         for reader in work.readers:
             statement = _copy_statement(work.feed.raw_table, tuple(reader.columns))
             self._notices.clear()
@@ -440,15 +442,16 @@ class _Stream:
                     f" {len(self._notices):,} reported as skipped.",
                     "The server must report skipped rows in English: set lc_messages to C there.",
                 )
-            if self._notices:
-                found = reader.locate(copy_lines={line for line, _, _ in self._notices})
-                for copy_line, column, value in self._notices:
-                    work.rejects.append(_wrong_type(reader, found[copy_line], column, value))
+            work.skipped.append(list(self._notices))
 
     def _check(self, work: _Work, neighbours: Sequence[int]) -> None:
         """Take rows that break a check out of the raw table, and rows that repeat another."""
         conn, feed = self._conn, work.feed
-        seen = checks.survey(conn, feed, work.batch_id, work.manifest)
+        with ThreadPoolExecutor(1) as meanwhile:
+            survey = meanwhile.submit(checks.survey, conn, feed, work.batch_id, work.manifest)
+            for reader, skipped in zip(work.readers, work.skipped, strict=True):
+                work.rejects.extend(_skipped(reader, skipped))
+            seen = survey.result()
         found = checks.broken_rows(conn, feed, work.batch_id, work.manifest) if seen.broken else []
         self._take_out(feed, [finding.row_id for finding in found])
         repeats = checks.repeated_rows(conn, feed, work.batch_id, neighbours, within=seen.may_repeat)
@@ -703,13 +706,14 @@ class _Stream:
 
 @dataclass
 class _Work:
-    """A batch on its way: what was read, put aside, found to repeat."""
+    """A batch on its way: what was read, put aside, found to repeat. skipped: by COPY, of each file."""
 
     batch: LandedBatch
     manifest: Manifest
     feed: Feed
     readers: Sequence[FileReader]
     batch_id: int
+    skipped: list[list[Notice]] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     repeats: list[checks.Repeat] = field(default_factory=list)
     groups: list[checks.Group] = field(default_factory=list)
@@ -832,6 +836,12 @@ def _refuse_unless_conserved(feed: Feed, reader: FileReader, balances: Sequence[
 def _not_readable(feed: Feed, column: str, value: str | None) -> str:
     declared = feed.column(column)
     return f"{column} is {value!r}, which is no {declared.kind if declared else 'text'}"
+
+
+def _skipped(reader: FileReader, notices: Sequence[Notice]) -> list[Reject]:
+    """The rows that COPY skipped, found again in the file."""
+    found = reader.locate(copy_lines={line for line, _, _ in notices}) if notices else {}
+    return [_wrong_type(reader, found[copy_line], column, value) for copy_line, column, value in notices]
 
 
 def _wrong_type(reader: FileReader, row: Located, column: str, value: str | None) -> Reject:
