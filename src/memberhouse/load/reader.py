@@ -48,11 +48,12 @@ _STREAM_HEADER = b"header\n"
 _THOUSANDTHS = tuple(b"%03d," % number for number in range(1000))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A row that was not loaded: why, and what is known of it.
 
-    fields: the row's values by column name when it could be taken apart, else empty.
+    fields: what the accounts need of it (store, business date, money) by column name, where the row could
+    be taken apart. Not all of the row: a large file can have many bad ones.
     """
 
     file_no: int
@@ -127,9 +128,9 @@ class _Record:
     wrong: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Located:
-    """A row found again: the line it starts on, its text and its fields by name."""
+    """A row found again: the line it starts on, its text, and its fields as in a `Reject`."""
 
     line_no: int
     raw_text: str
@@ -602,7 +603,7 @@ class FileReader:
         return self._found(_Record(block.first_line + place, line, line.split(",")))
 
     def _found(self, record: _Record) -> Located:
-        return Located(record.line_no, self._safe_text(record), self._by_name(record))
+        return Located(record.line_no, self._safe_text(record), self._accounted(record))
 
     def _reject(self, record: _Record) -> Reject:
         assert record.wrong is not None  # noqa: S101  (only records with something wrong come here)
@@ -614,8 +615,12 @@ class FileReader:
             column=None,
             reason=reason,
             raw_text=self._safe_text(record),
-            fields=self._by_name(record),
+            fields=self._accounted(record),
         )
+
+    def _accounted(self, record: _Record) -> dict[str, str]:
+        wanted = (self.feed.store, "business_date", self.feed.money)
+        return {name: value for name, value in self._by_name(record).items() if name in wanted}
 
     def _by_name(self, record: _Record) -> dict[str, str]:
         """The row's fields by their names in the file, without personal ones; empty if ragged."""
