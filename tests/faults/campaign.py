@@ -1,7 +1,4 @@
-"""The kill campaign: a fault in the nightly step, what readers see, the step again, and whether anything is amiss.
-
-`python -m tests.faults.campaign --faults 60` (`make torture N=60`) prints what was tried and what held.
-"""
+"""The kill campaign: a fault in the nightly step, what readers see, the step again, and whether anything is amiss."""
 
 from __future__ import annotations
 
@@ -11,9 +8,11 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from tests.faults import evidence
-from tests.faults.plans import NEW, OLD, PHASES, POSTGRES, SITES, WORKER, Fault, Plan
+from tests.faults.plans import BETWEEN_STEPS, NEW, OLD, OUTSIDE_STEPS, PHASES, POSTGRES, SITES, WORKER, Fault, Plan
 from tests.faults.worker import NEVER_REACHED
-from tests.faults.world import EVE, LAST_DAY, World
+from tests.faults.world import EVE, LAST_DAY, World, cut
 
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
@@ -59,7 +58,9 @@ class Tried:
         return self.outcome == "held"
 
     def record(self) -> dict[str, Any]:
-        return {"seed": self.plan.seed, "plan": str(self.plan), **{k: v for k, v in asdict(self).items() if k != "plan"}}
+        """For the log: with the plan in words, too."""
+        told = asdict(self)
+        return {**told.pop("plan"), "plan": str(self.plan), **told}
 
     def __str__(self) -> str:
         seed = "" if self.plan.seed is None else f"seed {self.plan.seed}: "
@@ -71,7 +72,7 @@ class Night:
     """The world before the nightly step, at every stage of it, and the process in which it runs."""
 
     def __init__(self, folder: Path, world: World) -> None:
-        """folder: for the server, dbt and everything that is landed; its own, and removed by `close`."""
+        """folder: for the server, dbt and everything that is landed."""
         self.folder = folder
         self.home = folder / "home"
         url = postgres.ensure_running(self.home)
@@ -84,14 +85,12 @@ class Night:
         self._world.write_bytes(pickle.dumps(world))
         self._tries = 0
         self._worker = self._start_worker()
-        self._prepare()
 
     def close(self) -> None:
         if self._worker.stdin:
             self._worker.stdin.close()
         self._worker.wait(60)
         postgres.stop(self.home)
-        shutil.rmtree(self.folder)
 
     def _start_worker(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -105,9 +104,9 @@ class Night:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         )
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """History, published; and the undisturbed night, kept at each of its stages."""
-        self._create(None)
+        self.begin(None)
         history = ["land", "load LANDING", f"build --as-of {EVE}", "gate", "publish"]
         assert self.attempt(history, what="history", here=True).code == 0, self.log()
         self.old = evidence.seen_by_readers(self.settings)
@@ -141,7 +140,7 @@ class Night:
 
     def _carry_out(self, plan: Plan, tried: Tried) -> None:
         phase = "land" if plan.whole else plan.faults[0].phase
-        self._create(f"before_{phase}")
+        self.begin(f"before_{phase}")
         self._tries += 1
         landing = f"landing-{self._tries}"
         (self.folder / landing).mkdir()
@@ -154,8 +153,9 @@ class Night:
             if not attempt.reached or attempt.code == NEVER_REACHED:
                 raise Violated(f"the test is wrong: {fault} was never reached; {self.log()}")
             self._check_end(fault, attempt)
-            postgres.ensure_running(self.home)
+            self.restart_if_down()
             tried.seen.append(self._check_readers(fault))
+            self._check_ledger(fault)
             _refuse(evidence.broken_books(self.settings), "right after the fault")
             phase = self._next_phase(plan, phase, attempt)
         attempt = self.attempt(self._commands(plan, phase), landing=landing)
@@ -187,6 +187,8 @@ class Night:
                 raise Violated(f"the killed worker ended with {attempt.code}: {self.log()}")
         elif attempt.code < 0:
             raise Violated(f"after {fault} the worker was stuck: {self.log()}")
+        elif fault.site in BETWEEN_STEPS and attempt.code == 0:
+            raise Violated(f"after {fault} the run went on, without the build lock: {self.log()}")
         elif attempt.code != 0 and ("What to do: " not in attempt.output or "Traceback" in attempt.output):
             raise Violated(f"after {fault} it was not said what to do: {attempt.output[-2000:]}")
 
@@ -199,6 +201,15 @@ class Night:
         if fault.delay == 0 and expected and name != expected:
             raise Violated(f"readers see the {name} release after {fault}")
         return name
+
+    def _check_ledger(self, fault: Fault) -> None:
+        """A step that was killed is there, and it is not said to have ended well."""
+        if fault.site in OUTSIDE_STEPS:
+            return
+        step, state = evidence.steps(self.settings)[-1]
+        expected = ("running",) if fault.kind == WORKER else ("running", "failed")
+        if step != fault.phase or state not in expected:
+            raise Violated(f"after {fault} the ledger's last entry is {step}: {state}")
 
     def _check_all(self, plan: Plan, tried: Tried) -> None:
         _refuse(evidence.broken_books(self.settings), "after the rerun")
@@ -226,11 +237,15 @@ class Night:
 
     # ---------------------------------------------------------------- databases and attempts
 
+    def restart_if_down(self) -> None:
+        """The server again, if a fault killed it."""
+        postgres.ensure_running(self.home)
+
     def _admin(self) -> psycopg.Connection:
         url = postgres.ensure_running(self.home)
         return psycopg.connect(f"{url.rsplit('/', 1)[0]}/postgres", autocommit=True)
 
-    def _create(self, stage: str | None) -> None:
+    def begin(self, stage: str | None) -> None:
         """The database of the next attempt: as it was at a stage, or empty."""
         copy = sql.SQL(" template {} strategy file_copy").format(sql.Identifier(stage)) if stage else sql.SQL("")
         with self._admin() as conn:
@@ -305,6 +320,19 @@ class Attempt:
     reached: list[str]
     finished: int
     passed: Mapping[str, int]
+
+
+@contextmanager
+def night(sample: Path) -> Iterator[Night]:
+    """A night on a server of its own, cut from the landed sample; everything of it is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="memberhouse-faults-"))
+    folder.chmod(0o755)
+    try:
+        with closing(Night(folder, cut(sample))) as prepared:
+            prepared.prepare()
+            yield prepared
+    finally:
+        shutil.rmtree(folder)
 
 
 def _refuse(wrong: Sequence[str], when: str) -> None:

@@ -93,7 +93,8 @@ def published(settings: Settings) -> dict[str, str]:
             "publications": _fingerprint(
                 conn,
                 "select group_name, action, a.nth, b.nth from release.publication as p"
-                " join nth as a on a.release_id = p.release_id left join nth as b on b.release_id = previous_release_id",
+                " join nth as a on a.release_id = p.release_id"
+                " left join nth as b on b.release_id = p.previous_release_id",
             ),
         }
         for (name,) in conn.execute("select table_name from release.versioned_table").fetchall():

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ import psutil
 import psycopg
 from psycopg import pq
 from psycopg.copy import LibpqWriter, QueuedLibpqWriter
-
 from tests.faults.plans import POSTGRES, SESSIONS, WORKER, Fault
 from tests.faults.world import World
+
+from memberhouse.local.preload import LIBRARIES
 
 NEVER_REACHED = 77
 PATIENCE = 300.0  # seconds an attempt may take before it counts as stuck
@@ -119,7 +121,7 @@ class Failpoints:
 
     def _in_connections(self) -> None:
         for writer in (LibpqWriter, QueuedLibpqWriter):
-            setattr(writer, "write", self._copying(writer.write))
+            writer.write = self._copying(writer.write)
         begin, commit = psycopg.Connection.transaction, psycopg.Connection.commit
 
         @contextmanager
@@ -265,9 +267,8 @@ def main() -> None:
     """Read orders from standard input, one JSON object a line, and answer each with how it ended."""
     orders, answers = sys.stdin, os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the commands print goes to the log
-    import dbt.adapters.postgres
-    import dbt.cli.main
-    import great_expectations  # noqa: F401
+    for library in LIBRARIES:
+        import_module(library)
     import tqdm
 
     tqdm.tqdm.monitor_interval = 0  # no thread that watches progress bars: this process forks

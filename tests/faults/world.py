@@ -7,8 +7,7 @@ ten days earlier that come late, rows that must go to quarantine and rows that r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -37,6 +36,7 @@ class Batch:
     content: str
     rows: int
     amount_total: Decimal | None = None
+    revision: int = 0
 
     def land(self, landing: Path) -> None:
         write_batch(
@@ -47,6 +47,7 @@ class Batch:
             name=self.name,
             produced_at=datetime.combine(self.business_date + timedelta(days=1), datetime.min.time(), UTC)
             + timedelta(hours=6),
+            revision=self.revision,
             files=[NewFile(f"{self.feed}.csv.gz", self.content.encode(), self.rows, self.amount_total)],
             durable=False,
         )
@@ -54,10 +55,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class World:
-    """What lies in the landing folder before, and what the step under test lands."""
+    """What is landed before, and what the step under test lands.
+
+    wrong_night: the same with a last day of a hundred times the amounts, which the gate holds. corrected_night: what
+    is sent when that was noticed.
+    """
 
     history: list[Batch]
     last_night: list[Batch]
+    wrong_night: list[Batch]
+    corrected_night: list[Batch]
 
 
 def cut(sample: Path) -> World:
@@ -82,18 +89,28 @@ def cut(sample: Path) -> World:
         _batch("reference", "products", date(2017, 1, 1), products[products["sku"].isin(lines["sku"])]),
         _batch("pos", "enrolments", EVE, enrolments),
     ]
-    last_night = []
+    last_night, wrong_night = [], []
     for feed, rows in sales.items():
         day, is_late = rows["business_date"], rows["receipt_no"].isin(late)
         history.append(_batch("pos", feed, EVE - timedelta(days=1), rows[(day < EVE.isoformat()) & ~is_late]))
         history.append(_batch("pos", feed, EVE, rows[day == EVE.isoformat()]))
         of_last_day = rows[day == LAST_DAY.isoformat()]
-        last_night.append(_batch("pos", feed, LAST_DAY, _with_bad_rows(feed, of_last_day)))
-        last_night.append(_batch("pos", feed, LATE_DAY, rows[is_late], name=f"{feed}-late"))
-    return World(history, last_night)
+        came_late = _batch("pos", feed, LATE_DAY, rows[is_late], name=f"{feed}-late")
+        last_night += [_batch("pos", feed, LAST_DAY, _with_bad_rows(of_last_day)), came_late]
+        wrong_night += [_batch("pos", feed, LAST_DAY, _times_100(of_last_day)), came_late]
+    corrected_night = [replace(batch, revision=1) for batch in last_night if batch.business_date == LAST_DAY]
+    return World(history, last_night, wrong_night, corrected_night)
 
 
-def _with_bad_rows(feed: str, rows: pd.DataFrame) -> pd.DataFrame:
+def _times_100(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every amount of the day a hundred times too high, and receipts still the sum of their lines."""
+    wrong = rows.copy()
+    for column in {"unit_price", "gross_amount", "discount_amount", "net_amount"} & set(rows.columns):
+        wrong[column] = [str(Decimal(value) * 100) for value in rows[column]]
+    return wrong
+
+
+def _with_bad_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The day's rows, one of them twice, and a receipt of a store that nobody knows."""
     of_nowhere = rows.tail(1).assign(store_id="9999", receipt_no="of a store that nobody knows")
     return pd.concat([rows, rows.head(1), of_nowhere])

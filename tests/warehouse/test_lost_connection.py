@@ -59,8 +59,10 @@ def test_who_lost_the_build_lock_does_not_build(shop: Shop):
 
 
 def test_a_step_tells_what_went_wrong_in_it_and_not_that_the_ledger_is_out_of_reach(shop: Shop):
-    step = ledger.step(shop.settings, "load", "a folder")
-    step.__enter__()
-    shop.sql("update pg_database set datallowconn = false where datname = current_database()")
+    def stumble() -> None:
+        with ledger.step(shop.settings, "load", "a folder"):
+            shop.sql("update pg_database set datallowconn = false where datname = current_database()")
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        step.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+        stumble()
