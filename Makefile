@@ -35,15 +35,19 @@ down: $(INSTALLED) ## stop what `make up` and `make demo` started
 
 # ---- change it ----
 
-.PHONY: check lint test test-full fmt
+.PHONY: check lint test test-full torture fmt
 check: lint ## lint, types and every test that needs no services: under a minute
 	@$(BIN)/pytest -m "not services and not full"
 
 test: lint ## everything a change must pass, under 20 minutes on two cores; skips are listed with reasons
 	@$(BIN)/pytest -ra -m "not full"
 
-test-full: lint ## everything, the long campaigns too
+test-full: lint ## everything, the long campaigns too: hours; the kill campaign goes on where it was interrupted
 	@$(BIN)/pytest -ra
+
+N ?= 60
+torture: $(INSTALLED) ## N faults in a small real world, from SEED on (make torture N=1 SEED=417: that fault again)
+	@$(BIN)/python -m tests.faults.torture --faults $(N) $(if $(SEED),--seed $(SEED)) $(if $(LOG),--log $(LOG))
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check --quiet

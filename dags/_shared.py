@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pendulum
 from airflow.sdk import Asset, CronDataIntervalTimetable, ExceptionRetryPolicy, RetryAction, RetryRule
 
-from memberhouse.errors import MemberhouseError
+from memberhouse.errors import DatabaseLost, MemberhouseError
 
 RAW_POS = Asset("raw_pos")
 RAW_APP = Asset("raw_app")
@@ -58,7 +58,12 @@ TASK_DEFAULTS: dict[str, Any] = {
     "owner": "crm-data",
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
-    "retry_policy": ExceptionRetryPolicy(rules=[RetryRule(MemberhouseError, action=RetryAction.FAIL)]),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(DatabaseLost, action=RetryAction.DEFAULT),
+            RetryRule(MemberhouseError, action=RetryAction.FAIL),
+        ]
+    ),
     "on_failure_callback": tell_failure,
 }
 

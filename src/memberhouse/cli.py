@@ -280,7 +280,10 @@ def main() -> None:
         _say("Stopped.")
         sys.exit(130)
     except psycopg.OperationalError as error:
-        _say(f"Error: no database: {str(error).strip()}\nWhat to do: docs/runbook.md, “Database not reached”")
+        _say(
+            f"Error: the database was not reached or went away: {str(error).strip()}\nWhat to do: run the same"
+            " command again when it answers, nothing is half done; docs/runbook.md, “Database not reached”"
+        )
         sys.exit(1)
 
 

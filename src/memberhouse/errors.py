@@ -17,3 +17,7 @@ class MemberhouseError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} What to do: {self.next_action}"
+
+
+class DatabaseLost(MemberhouseError):
+    """The database went away in the middle of a step. The same step again is all it takes."""

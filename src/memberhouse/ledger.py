@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from memberhouse import db
@@ -48,15 +49,21 @@ def step(settings: Settings, name: str, subject: str) -> Iterator[Step]:
             report.summary, report.next_action = error.message, error.next_action
         else:
             report.summary = f"{type(error).__name__}: {error}".strip()
-            report.next_action = "docs/runbook.md, “Unexpected error”"
+            lost = isinstance(error, psycopg.OperationalError)
+            report.next_action = f"docs/runbook.md, “{'Database not reached' if lost else 'Unexpected error'}”"
+        with suppress(psycopg.OperationalError):  # that there is no database to tell must not hide what went wrong
+            _close(settings, step_id, report)
         raise
-    finally:
-        with db.connect(settings, autocommit=True) as conn:
-            conn.execute(
-                "update ops.step set state = %s, finished_at = clock_timestamp(), summary = %s,"
-                " next_action = %s, detail = %s where step_id = %s",
-                (report.state, report.summary, report.next_action, Jsonb(report.detail), step_id),
-            )
+    _close(settings, step_id, report)
+
+
+def _close(settings: Settings, step_id: int, report: Step) -> None:
+    with db.connect(settings, autocommit=True) as conn:
+        conn.execute(
+            "update ops.step set state = %s, finished_at = clock_timestamp(), summary = %s,"
+            " next_action = %s, detail = %s where step_id = %s",
+            (report.state, report.summary, report.next_action, Jsonb(report.detail), step_id),
+        )
 
 
 @dataclass(frozen=True)

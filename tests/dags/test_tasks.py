@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from memberhouse.errors import MemberhouseError
+from memberhouse.errors import DatabaseLost, MemberhouseError
 from memberhouse.load import BatchResult, LoadReport
 
 
@@ -238,3 +238,4 @@ def test_what_memberhouse_reports_is_not_tried_again_and_anything_else_is(shared
     policy = shared.TASK_DEFAULTS["retry_policy"]
     assert policy.evaluate(MemberhouseError("m", "n"), 1, 2).action.value == "fail"
     assert policy.evaluate(ConnectionError(), 1, 2).action.value == "default"
+    assert policy.evaluate(DatabaseLost("m", "n"), 1, 2).action.value == "default"

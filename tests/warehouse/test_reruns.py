@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.conftest import EVE
+from tests.shop import Shop
 
 from memberhouse import db, gate, release
 from memberhouse import warehouse as building
@@ -69,3 +70,14 @@ def _written_by(settings: Settings, release_id: int) -> dict[str, int]:
             if count:
                 written[table] = count
     return written
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_parsed_project_that_was_cut_short_by_a_kill_is_parsed_again(shop: Shop, kept: float):
+    shop.stock(("A", "bread", 3))
+    shop.build()
+    parsed = shop.settings.home / "dbt" / "target" / "partial_parse.msgpack"
+    content = parsed.read_bytes()
+    parsed.write_bytes(content[: int(len(content) * kept)])
+    shop.publish()
+    assert shop.read() == [("A", "bread", 3)]

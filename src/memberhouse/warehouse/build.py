@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from memberhouse import db, ledger
-from memberhouse.errors import MemberhouseError
+from memberhouse.errors import DatabaseLost, MemberhouseError
 from memberhouse.settings import Settings
 from memberhouse.sources.feeds import ensure_raw_tables
 from memberhouse.warehouse import dbt
@@ -25,7 +26,15 @@ class BuildFailed(MemberhouseError):
     """The dbt project did not build; nothing of it is visible to readers."""
 
 
-_held: ContextVar[bool] = ContextVar("build_lock_held", default=False)
+# How libpq and the server put it that a connection is gone: dbt hands on the words, not the error.
+_LOST = re.compile(
+    r"server closed the connection|terminating connection|connection to server .*failed|connection already closed"
+    r"|connection has been closed|EOF detected|could not receive data"
+    r"|the database system is (starting up|shutting down|in recovery)",
+    re.DOTALL,
+)
+
+_held: ContextVar[psycopg.Connection | None] = ContextVar("build_lock_held", default=None)
 
 
 @contextmanager
@@ -33,14 +42,17 @@ def build_lock(settings: Settings) -> Iterator[None]:
     """Hold the warehouse's build lock; waits for whoever holds it. A killed holder lets go.
 
     Whoever holds it already just goes on: `memberhouse run` holds it from build to publication, and
-    each of the steps takes it when called alone.
+    each of the steps takes it when called alone. Raises psycopg.OperationalError when the connection that
+    held it was lost meanwhile: somebody else may hold it now.
     """
-    if _held.get():
+    held = _held.get()
+    if held is not None:
+        held.execute("select 1")
         yield
         return
     with db.connect(settings, autocommit=True) as conn:
         conn.execute("select pg_advisory_lock(%s)", (_BUILD_LOCK,))
-        token = _held.set(True)
+        token = _held.set(conn)
         try:
             yield
         finally:
@@ -61,7 +73,7 @@ def build(
 
     First, whatever releases that were never published left in the release-versioned tables is
     discarded, so a held or failed build leaves no trace. Raises BuildFailed, naming the first model or
-    test that failed; readers see nothing of it.
+    test that failed, and DatabaseLost when the connection was what failed; readers see nothing of either.
     """
     with db.connect(settings) as conn:
         db.ensure_schema(conn)
@@ -77,10 +89,12 @@ def build(
         try:
             results = dbt.invoke(settings, "build", "--exclude-resource-type", "unit_test", progress=progress)
         except RuntimeError as error:
+            _raise_if_lost(conn, release_id, [str(error)])
             _close_release(conn, release_id, "failed")
             raise BuildFailed(str(error), "docs/runbook.md, “Build failed”") from error
-        _record(conn, release_id, results)
         wrong = [node for node in results if node.went_wrong]
+        _raise_if_lost(conn, release_id, [node.message for node in wrong])
+        _record(conn, release_id, results)
         _close_release(conn, release_id, "failed" if wrong or not results else "built")
         if wrong or not results:
             raise BuildFailed(_explain(release_id, wrong), "docs/runbook.md, “Build failed”")
@@ -117,6 +131,24 @@ def _close_release(conn: psycopg.Connection, release_id: int, state: str) -> Non
         (state, release_id),
     )
     conn.commit()
+
+
+def _raise_if_lost(conn: psycopg.Connection, release_id: int, messages: Sequence[str]) -> None:
+    """Tell a lost connection from a model that does not compute: only the first may pass by itself."""
+    lost = next((message for message in messages if _LOST.search(message)), "")
+    try:
+        conn.execute("select 1")
+    except psycopg.OperationalError as error:
+        lost = lost or str(error)
+    if lost:
+        with suppress(psycopg.OperationalError):  # the next build sets it aside, too
+            _close_release(conn, release_id, "failed")
+        raise DatabaseLost(
+            f"Release {release_id} was not built, because the connection to the database was lost:"
+            f" {' '.join(lost.split())}. Readers keep the release before it.",
+            "build again when the database answers, which Airflow does by itself;"
+            " docs/runbook.md, “Database not reached”",
+        )
 
 
 def _record(conn: psycopg.Connection, release_id: int, results: list[dbt.NodeResult]) -> None:
