@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conservation import assert_conserved
 
 from memberhouse.load import LoadReport
 from memberhouse.load.reader import FileReader
@@ -45,45 +46,6 @@ LINE_COLUMNS = [
 ]
 
 
-BATCHES_NOT_CONSERVED = """
-    select batch.batch_id
-    from ops.batch
-    left join ops.load_balance as balance using (batch_id)
-    where batch.state in ('loaded', 'superseded')
-    group by batch.batch_id
-    having batch.rows_in <> coalesce(sum(rows), 0)
-        or batch.rows_loaded <> coalesce(sum(rows) filter (where outcome = 'loaded'), 0)
-        or batch.rows_quarantined <> coalesce(sum(rows) filter (where outcome = 'quarantined'), 0)
-        or batch.rows_duplicate <> coalesce(sum(rows) filter (where outcome = 'duplicate'), 0)
-"""
-BOOKED_IS_NOT_HELD = """
-    with booked as (
-        select balance.batch_id, balance.store_id, balance.business_date, sum(rows), sum(amount)
-        from ops.load_balance as balance join ops.batch using (batch_id)
-        where outcome = 'loaded' and feed = 'receipt_lines'
-        group by 1, 2, 3 having sum(rows) <> 0
-    ),
-    held as (
-        select _batch_id, store_id, business_date, count(*), sum(net_amount)
-        from raw.pos__receipt_lines group by 1, 2, 3
-    )
-    (table booked except table held) union all (table held except table booked)
-"""
-QUARANTINED_IS_NOT_KEPT = """
-    select batch.batch_id from ops.batch
-    left join quarantine.rejected_row using (batch_id)
-    where state <> 'refused'
-    group by batch.batch_id having count(rejected_row_id) <> rows_quarantined
-"""
-
-
-def assert_conserved(till: Any) -> None:
-    """Rows and money: in = loaded + quarantined + duplicate; what is booked is what is there."""
-    assert till.query(BATCHES_NOT_CONSERVED) == []
-    assert till.query(BOOKED_IS_NOT_HELD) == []
-    assert till.query(QUARANTINED_IS_NOT_KEPT) == []
-
-
 def only_refusal(report: LoadReport) -> tuple[str, str]:
     (refused,) = report.refused
     assert refused.next_action
@@ -103,7 +65,7 @@ def test_a_sound_batch_is_loaded_typed_and_booked(till: Any, sound_lines: Make) 
     assert till.query("select rows_in, amount_in from ops.load_file where amount_in is not null") == [
         (100, Decimal("1000.00"))
     ]
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 def test_the_same_batch_three_times_is_loaded_once(till: Any, sound_lines: Make) -> None:
@@ -240,7 +202,7 @@ def test_a_bad_row_is_quarantined_with_reason_line_and_text(
     ((line_no, got_code, got_column, reason, raw_text),) = till.rejected()
     assert (line_no, got_code, got_column, raw_text) == (52, code, column, bad.rstrip("\n"))
     assert told in reason
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 def test_returns_carry_negative_quantities(till: Any, sound_lines: Make, one_line: Make) -> None:
@@ -331,7 +293,7 @@ def test_more_bad_rows_than_allowed_refuse_the_file(till: Any, sound_lines: Make
     assert report.rows_quarantined == 5
     assert at_the_limit.exists()
     assert len(till.active_lines()) == 95
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 def test_a_file_of_unreadable_rows_is_given_up_early(
@@ -515,7 +477,7 @@ def test_the_highest_revision_counts_in_whatever_order_it_comes(
     ]
     assert changes[1] > changes[0]
     assert till.load().loaded == []
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 def test_a_revision_of_one_store_leaves_the_others(till: Any, sound_lines: Make, one_line: Make) -> None:
@@ -533,7 +495,7 @@ def test_rows_that_repeat_are_counted_once(till: Any, sound_lines: Make, one_lin
     report = till.load()
     assert report.rows_duplicate == 2 + 10
     assert len(till.active_lines()) == 15
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 def test_a_row_that_contradicts_an_earlier_one_is_quarantined(till: Any, sound_lines: Make, one_line: Make) -> None:
@@ -572,7 +534,7 @@ def test_a_repeat_in_the_whole_chain_s_batch_comes_back_when_the_store_s_own_is_
     assert Counter(row[0] for row in till.active_lines()) == {f"R{n}": 1 for n in range(1, 13)}
     ((after,),) = till.query("select change_no from ops.batch where batch_name = 'chain'")
     assert after > before
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 # ---------------------------------------------------------------- JSON lines
@@ -675,7 +637,7 @@ def test_no_row_and_no_cent_is_lost_whatever_comes(till: Any, rows: list[list[st
     report = till.load(bad_share=1.0)
     assert report.refused == []
     assert report.rows_in - (2 if len(report.loaded) > 1 else 0) == len(rows)
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
     written = by_line(content)
     # every row is where its line says, in raw and in quarantine
     for line_no, sku in till.query(
@@ -720,7 +682,7 @@ def test_two_loaders_at_once_load_everything_once(till: Any, sound_lines: Make) 
     assert sum(len(report.loaded) for report in reports) == 12
     assert all(report.refused == report.duplicates == [] for report in reports)
     assert till.query("select count(*) from raw.pos__receipt_lines") == [(2_400,)]
-    assert_conserved(till)
+    assert_conserved(till.warehouse)
 
 
 def test_progress_is_told(till: Any, sound_lines: Make) -> None:
