@@ -658,9 +658,10 @@ def _raw_names(names: Collection[str]) -> dict[str, str]:
     return plain
 
 
-def _gb18030_hint(content: bytes) -> str:
+def _gb18030_hint(header: bytes) -> str:
     try:
-        text = content.decode("gb18030")
+        names = header.decode("gb18030").split(",")
     except UnicodeDecodeError:
         return ""
-    return f" As GB18030 it reads {text[:60]!r}: the manifest should say so."
+    readable = ", ".join(name for name in names if not name.isascii())[:60]
+    return f" As GB18030 it has the columns {readable!r}: then the manifest must say so."
