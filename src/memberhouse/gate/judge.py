@@ -38,7 +38,9 @@ _PLACE_COLUMNS = (
     "level",
     "level_id",
     "reconciliation",
+    "feed",
     "batch_name",
+    "reason",
 )
 
 
@@ -300,6 +302,8 @@ def _words(bounds: Mapping[str, Any]) -> str:
         return f"at most {high}"
     if low is not None:
         return f"at least {low}"
+    if "value_set" in bounds:
+        return " or ".join(map(str, bounds["value_set"]))
     return ", ".join(f"{name} {value}" for name, value in sorted(bounds.items())) or "true"
 
 
@@ -317,7 +321,7 @@ def _observed(result: Mapping[str, Any], places: list[str]) -> str:
 
 
 def _cause(conn: psycopg.Connection, check: Check) -> str:
-    """The batches that came since the newest published release and hold the day that failed."""
+    """The batches, refused ones too, that came since the newest published release for the day that failed."""
     rows = conn.execute(
         """
         select source || '/' || feed || '/' || business_date || '/' || store_id || '/' || batch_name
@@ -332,7 +336,7 @@ def _cause(conn: psycopg.Connection, check: Check) -> str:
     ).fetchall()
     named = ", ".join(name for (name,) in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return f"; among the batches loaded since the last release: {named}{more}" if rows else ""
+    return f"; among the batches that came since the last release: {named}{more}" if rows else ""
 
 
 def _record(conn: psycopg.Connection, verdict: Verdict) -> None:
