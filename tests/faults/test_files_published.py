@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -58,7 +57,8 @@ def test_bad_batches_are_left_out_the_good_ones_published_and_a_day_that_is_miss
     assert verdict.reason.startswith(
         "intermediate.int_audit__landing: is_open_refusal should be False, observed True (store_id all,"
         " business_date 2017-12-31, feed receipts, batch_name receipts-r0, reason receipts.csv.gz: at least 52 of"
-        " 567 rows are bad, more than the allowed 5%. Most common: 52 × net_amount is 'NaN', which is no money (such as 1234.50)"
+        " 567 rows are bad, more than the allowed 5%. Most common: 52 × net_amount is 'NaN', which is no"
+        " money (such as 1234.50)"
     ), verdict.reason
     with pytest.raises(release.ReleaseHeld, match="receipts-r0"):
         release.publish(settings)
