@@ -356,7 +356,11 @@ class _Load:
         return result
 
     def _lock_and_look(self, batch: LandedBatch) -> list[_Entry]:
-        """Hold the feed's business date until the transaction ends, and see what is there of it."""
+        """Hold the feed's business date until the transaction ends, and see what is there of it.
+
+        Waits for a build that is going on: it would see the batch in some of its models and not in others.
+        """
+        self._conn.execute("select pg_advisory_xact_lock_shared(%s)", (db.RAW_LOCK,))
         self._conn.execute(
             "select pg_advisory_xact_lock(hashtextextended(%s, 0))",
             (f"memberhouse load {batch.source}/{batch.feed}/{batch.business_date}",),
