@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from memberhouse import alerts, db, ledger
 from memberhouse.errors import MemberhouseError
 from memberhouse.settings import Settings
-from memberhouse.warehouse import build_lock
+from memberhouse.warehouse import build_lock, refuse_if_overtaken
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
@@ -78,18 +78,22 @@ class Verdict:
     checks: list[Check] = field(default_factory=list)
 
 
-def evaluate(settings: Settings) -> list[Verdict]:
-    """Judge the newest built release for every consistency group, record the verdicts and return them.
+def evaluate(settings: Settings, release_id: int | None = None) -> list[Verdict]:
+    """Judge a built release for every consistency group, record the verdicts and return them.
 
-    A verdict that was published is not given again. A held group raises one alert. Raises MemberhouseError
-    when there is no built release to judge.
+    release_id: None means the newest. A verdict that was published is not given again. A held group raises
+    one alert. Raises MemberhouseError when there is no built release to judge, and Overtaken, which leaves
+    no step in the ledger, when a newer one was begun since.
     """
-    with (
-        build_lock(settings),
-        db.connect(settings) as conn,
-        ledger.step(settings, "gate", "newest") as step,
-    ):
-        release_id, groups = _to_judge(conn)
+    with build_lock(settings), db.connect(settings) as conn:
+        if release_id is not None:
+            refuse_if_overtaken(conn, release_id)
+        return _evaluate(settings, conn, release_id)
+
+
+def _evaluate(settings: Settings, conn: psycopg.Connection, asked: int | None) -> list[Verdict]:
+    with ledger.step(settings, "gate", f"release {asked or 'newest'}") as step:
+        release_id, groups = _to_judge(conn, asked)
         step.detail["release_id"] = release_id
         verdicts = []
         for group_name in groups:
@@ -112,8 +116,13 @@ def evaluate(settings: Settings) -> list[Verdict]:
     return verdicts
 
 
-def _to_judge(conn: psycopg.Connection) -> tuple[int, list[str]]:
-    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
+def _to_judge(conn: psycopg.Connection, asked: int | None) -> tuple[int, list[str]]:
+    """The release, and the groups that do not show it yet."""
+    row = conn.execute(
+        "select release_id, state from release.release where release_id = coalesce(%s, release_id)"
+        " order by release_id desc limit 1",
+        (asked,),
+    ).fetchone()
     if row is None or row[1] != "built":
         what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
         raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
