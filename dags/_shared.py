@@ -76,6 +76,19 @@ def latest_as_of(triggering_asset_events: Mapping[Any, Any]) -> date | None:
     return date.fromisoformat(max(dates)) if dates else None
 
 
+def delivered_with_news(settings: Any) -> date:
+    """The business date up to which every source has delivered; skips the task when nothing new counts by then."""
+    from memberhouse.load import delivered_until
+    from memberhouse.warehouse import has_news
+
+    as_of = delivered_until(settings, ("pos", "app"))
+    if as_of is None:
+        raise AirflowSkipException("Only one of the sources has delivered yet.")
+    if not has_news(settings, as_of):
+        raise AirflowSkipException(f"Nothing that counts by {as_of} came since the last publication.")
+    return as_of
+
+
 @contextmanager
 def skipped_if_overtaken() -> Iterator[None]:
     """Skip the task, and with it those after it, when a newer release took over: that is no failure."""

@@ -3,8 +3,9 @@
 **Purpose.** Build the marts as of a business date as a candidate release (dbt), let the gate judge it
 (Great Expectations), and point readers at it if it passed.
 
-**Schedule.** When `ingest_pos` and `ingest_app` have both delivered since the last build: a build before
-that would publish half a day. By hand at any time, for the date given as `as_of`.
+**Schedule.** Whenever `ingest_pos` or `ingest_app` has delivered. It builds as of the day up to which both have, so
+half a day is never published; with nothing new by then it is skipped. By hand at any time, for the date given as
+`as_of`.
 
 **Inputs.** `raw`; the dbt project; the suites in `expectations/`.
 
@@ -16,10 +17,9 @@ reason; `bi.freshness` says the same. Correct the data, land it as a new revisio
 `build` failed: the error names the first model or test that failed. `gate` or `release` skipped: another run built
 a newer release meanwhile, which holds everything that this one did; there is nothing to do. See docs/runbook.md.
 
-**Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out, so it restates that day and
-takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what is
-published already changes nothing. One run at a time; a database lock also keeps builds from the command
-line apart, and a run that was overtaken by one of them between its tasks ends there.
+**Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out or on its way, so it restates
+that day and takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what
+is published already changes nothing. One run at a time; a database lock keeps builds from the command line apart.
 """
 
 from datetime import date
@@ -27,11 +27,11 @@ from datetime import date
 from airflow.sdk import Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, latest_as_of, skipped_if_overtaken
+from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, delivered_with_news, skipped_if_overtaken
 
 
 @dag(
-    schedule=[RAW_POS, RAW_APP],
+    schedule=RAW_POS | RAW_APP,
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
@@ -41,14 +41,12 @@ from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, latest_as_of, skip
 )
 def build_warehouse():
     @task
-    def build(params=None, triggering_asset_events=None) -> dict[str, str | int]:
+    def build(params=None) -> dict[str, str | int]:
         from memberhouse import warehouse
         from memberhouse.settings import Settings
 
         settings, asked = Settings.from_env(), params["as_of"]
-        as_of = date.fromisoformat(asked) if asked else latest_as_of(triggering_asset_events)
-        if as_of is None:
-            raise AirflowFailException("A run by hand needs the parameter as_of, a business date.")
+        as_of = date.fromisoformat(asked) if asked else delivered_with_news(settings)
         release_id = warehouse.build(settings, as_of, or_later=not asked, progress=print)
         return {"as_of": warehouse.as_of_date(settings, release_id).isoformat(), "release_id": release_id}
 

@@ -100,35 +100,54 @@ def test_ingest_goes_on_after_a_refused_batch_and_leaves_the_alert_to_the_loader
     assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
 
 
-@pytest.mark.parametrize(
-    ("asked", "triggers", "wanted"),
-    [
-        (None, events("2017-12-24", "2017-12-25"), (date(2017, 12, 25), True)),
-        (
-            None,
-            {"pos": events("2017-12-24")["an asset"], "app": events("2017-12-23")["an asset"]},
-            (date(2017, 12, 24), True),
-        ),
-        ("2017-11-30", {}, (date(2017, 11, 30), False)),
-    ],
-    ids=["the latest that came", "of either source", "the one asked for"],
-)
-def test_build_is_as_of_the_latest_date_that_came_or_a_later_one_or_the_one_asked_for(
-    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None, triggers: Any, wanted: tuple[date, bool]
-) -> None:
-    monkeypatch.setattr(
-        "memberhouse.warehouse.build", lambda settings, as_of, *, or_later, progress: {wanted: 7}[as_of, or_later]
-    )
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[date, bool]]:
+    """The dates that were built, and whether a later one would do."""
+    asked: list[tuple[date, bool]] = []
+
+    def build(settings: Any, as_of: date, *, or_later: bool, progress: Any) -> int:
+        asked.append((as_of, or_later))
+        return 7
+
+    monkeypatch.setattr("memberhouse.warehouse.build", build)
     monkeypatch.setattr("memberhouse.warehouse.as_of_date", lambda settings, release_id: date(2017, 12, 31))
-    answer = task("build_warehouse", "build")(params={"as_of": asked}, triggering_asset_events=triggers)
+    return asked
+
+
+def delivered(monkeypatch: pytest.MonkeyPatch, until: date | None, *, news: bool = True) -> None:
+    monkeypatch.setattr("memberhouse.load.delivered_until", lambda settings, sources: {("pos", "app"): until}[sources])
+    monkeypatch.setattr("memberhouse.warehouse.has_news", lambda settings, as_of: news)
+
+
+def test_build_is_as_of_the_day_that_every_source_has_delivered_or_a_later_one(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, built: list[Any]
+) -> None:
+    delivered(monkeypatch, date(2017, 12, 24))
+    answer = task("build_warehouse", "build")(params={"as_of": None})
+    assert built == [(date(2017, 12, 24), True)]
     assert answer == {"as_of": "2017-12-31", "release_id": 7}
 
 
-def test_a_build_by_hand_without_a_date_says_that_it_needs_one(task: Any, home: Path) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
+def test_a_build_by_hand_is_as_of_the_date_asked_for_and_of_no_later_one(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, built: list[Any]
+) -> None:
+    delivered(monkeypatch, date(2017, 12, 24), news=False)
+    task("build_warehouse", "build")(params={"as_of": "2017-11-30"})
+    assert built == [(date(2017, 11, 30), False)]
 
-    with pytest.raises(AirflowFailException, match="needs the parameter as_of"):
-        task("build_warehouse", "build")(params={"as_of": None}, triggering_asset_events={})
+
+@pytest.mark.parametrize(
+    ("until", "told"), [(None, "Only one of the sources"), (date(2017, 12, 24), "Nothing that counts by 2017-12-24")]
+)
+def test_without_a_whole_day_or_with_nothing_new_the_build_is_skipped(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, built: list[Any], until: date | None, told: str
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    delivered(monkeypatch, until, news=False)
+    with pytest.raises(AirflowSkipException, match=told):
+        task("build_warehouse", "build")(params={"as_of": None})
+    assert built == []
 
 
 BUILT = {"as_of": "2017-12-24", "release_id": 7}

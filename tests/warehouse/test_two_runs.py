@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from tests.warehouse.conftest import DAY, Shop
 
 from memberhouse import db, gate, ledger, release
 from memberhouse import warehouse as building
-from memberhouse.settings import Settings
+from memberhouse.load import delivered_until
+from memberhouse.settings import PROJECT_ROOT, Settings
 from memberhouse.warehouse import Overtaken
 from memberhouse.warehouse.dbt import NodeResult
 
@@ -36,7 +39,7 @@ class Run:
     def __init__(self, shop: Shop, *stock: tuple[str, str, int]) -> None:
         self._shop, self._stock = shop, stock
         self.release_id = 0
-        self.overtaken: str | None = None
+        self.overtaken: tuple[str, str] | None = None
 
     def step(self, name: str) -> None:
         if self.overtaken:
@@ -52,7 +55,7 @@ class Run:
             else:
                 release.publish(self._shop.settings, self.release_id)
         except Overtaken as overtaken:
-            self.overtaken = overtaken.message
+            self.overtaken = (name, overtaken.message)
 
 
 @pytest.fixture
@@ -65,16 +68,16 @@ def judged_shop(shop: Shop) -> Shop:
 
 
 @pytest.mark.parametrize(
-    ("order", "is_overtaken"),
+    ("order", "overtaken_at"),
     [
-        ("build gate publish BUILD GATE PUBLISH", False),
-        ("build BUILD gate GATE publish PUBLISH", True),
-        ("build BUILD GATE PUBLISH gate publish", True),
-        ("build gate BUILD publish GATE PUBLISH", True),
+        ("build gate publish BUILD GATE PUBLISH", None),
+        ("build BUILD gate GATE publish PUBLISH", "gate"),
+        ("build BUILD GATE PUBLISH gate publish", "gate"),
+        ("build gate BUILD publish GATE PUBLISH", "publish"),
     ],
 )
 def test_the_newer_run_is_published_and_the_older_one_ends_as_overtaken(
-    judged_shop: Shop, order: str, is_overtaken: bool
+    judged_shop: Shop, order: str, overtaken_at: str | None
 ) -> None:
     older = Run(judged_shop, ("A", "tea", 2), ("B", "rice", 1))
     newer = Run(judged_shop, ("A", "tea", 2), ("B", "rice", 5), ("C", "salt", 1))
@@ -85,12 +88,11 @@ def test_the_newer_run_is_published_and_the_older_one_ends_as_overtaken(
     assert judged_shop.read(1) == [("A", "tea", 1)]
     assert judged_shop.sql("select release_id from release.current") == [(newer.release_id,)]
     assert newer.overtaken is None
-    assert older.overtaken == (
+    told = (
         f"Release {older.release_id} was overtaken by release {newer.release_id} as of {DAY}, which was built from"
         " the same batches and later ones."
-        if is_overtaken
-        else None
     )
+    assert older.overtaken == ((overtaken_at, told) if overtaken_at else None)
     assert judged_shop.sql("select * from ops.alert") == []
     assert ledger.last_trouble(judged_shop.settings) is None
 
@@ -177,6 +179,55 @@ def _judge(settings: Settings, release_id: int, verdict: str) -> None:
 def _publish(settings: Settings, release_id: int) -> None:
     _judge(settings, release_id, "passed")
     release.publish(settings, release_id)
+
+
+@pytest.mark.usefixtures("dbt_does_nothing")
+def test_there_is_news_when_a_later_day_or_a_batch_or_another_project_came(warehouse: Settings, tmp_path: Path) -> None:
+    till = Till(tmp_path / "landing", warehouse)
+    till.drop_stores("S1")
+    till.drop(lines(10))
+    till.load()
+    assert building.has_news(warehouse, DAY)
+    _publish(warehouse, building.build(warehouse, DAY))
+    assert not building.has_news(warehouse, DAY)
+    assert not building.has_news(warehouse, EARLIER)
+    assert building.has_news(warehouse, LATER)
+    shutil.copytree(PROJECT_ROOT / "dbt_project/seeds", tmp_path / "dbt_project/seeds")
+    assert building.has_news(replace(warehouse, project_root=tmp_path), DAY)
+
+    till.drop(lines(10), name="again")
+    till.drop(lines(3).replace(str(DAY), str(LATER)), day=LATER)
+    till.load()
+    assert not building.has_news(warehouse, DAY)
+    till.drop(lines(11), revision=1)
+    till.load()
+    assert building.has_news(warehouse, DAY)
+
+
+def test_a_day_is_delivered_when_every_source_was_loaded_up_to_it(till_of_all_sources: Till) -> None:
+    till = till_of_all_sources
+
+    def delivered() -> date | None:
+        return delivered_until(till.warehouse, ("pos", "app"))
+
+    till.load(sources=("pos", "reference"), until=DAY)
+    assert delivered() is None
+    till.load(sources=("app",), until=EARLIER)
+    assert delivered() == EARLIER
+    till.load(sources=("app",))
+    assert delivered() == EARLIER
+    till.load(sources=("app",), until=LATER)
+    assert delivered() == DAY
+    till.load(sources=("pos", "reference"), until=EARLIER)
+    assert delivered() == DAY
+
+
+@pytest.fixture
+def till_of_all_sources(warehouse: Settings, tmp_path: Path) -> Till:
+    till = Till(tmp_path / "landing", warehouse)
+    till.drop_stores("S1")
+    till.drop("not,a,header\n")
+    return till
 
 
 # ---------------------------------------------------------------- a load beside a build

@@ -180,6 +180,7 @@ def load_landed(
         with ledger.step(settings, "load", str(root)) as step:
             report = _Load(conn, bad_share, progress).run(batches)
             step.summary = report.summary()
+            step.detail = {"until": str(until) if until else None, "sources": sorted(sources or ())}
             if report.refused:
                 step.state, step.next_action = "failed", report.refused[0].next_action
     for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):

@@ -78,6 +78,31 @@ def build(
         return _build(settings, conn, as_of, full_refresh, progress)
 
 
+def has_news(settings: Settings, as_of: date) -> bool:
+    """Whether a build as of this date may show other than what was published last: a later date, a batch
+    that came, was refused or replaced since and counts by then, or another dbt project."""
+    with db.connect(settings) as conn:
+        db.ensure_schema(conn)
+        row = conn.execute(
+            """
+            select
+                r.as_of_date >= %(as_of)s
+                and r.project_sha256 = %(project_sha256)s
+                and not exists (
+                    select 1 from ops.batch as b
+                    where
+                        b.change_no > r.batch_change_no
+                        and b.state <> 'duplicate'
+                        and b.business_date <= r.as_of_date
+                )
+            from release.release as r
+            where r.release_id = (select max(p.release_id) from release.publication as p)
+            """,
+            {"as_of": as_of, "project_sha256": _project_sha256(settings.project_root)},
+        ).fetchone()
+    return not (row and row[0])
+
+
 def as_of_date(settings: Settings, release_id: int) -> date:
     """The business date that a release was built for."""
     with db.connect(settings) as conn:
