@@ -79,8 +79,8 @@ def build(
 
 
 def has_news(settings: Settings, as_of: date) -> bool:
-    """Whether a build as of this date may show other than what was published last: a later date, a batch
-    that came, was refused or replaced since and counts by then, or another dbt project."""
+    """Whether a build as of this date may end otherwise than the newest, which was published or held: with a
+    later date, a batch that came, was refused or replaced since and counts by then, or another dbt project."""
     with db.connect(settings) as conn:
         db.ensure_schema(conn)
         row = conn.execute(
@@ -96,7 +96,14 @@ def has_news(settings: Settings, as_of: date) -> bool:
                         and b.business_date <= r.as_of_date
                 )
             from release.release as r
-            where r.release_id = (select max(p.release_id) from release.publication as p)
+            where
+                r.release_id = (select max(newest.release_id) from release.release as newest)
+                and (
+                    exists (select 1 from release.publication as p where p.release_id = r.release_id)
+                    or exists (
+                        select 1 from release.verdict as v where v.release_id = r.release_id and v.verdict = 'held'
+                    )
+                )
             """,
             {"as_of": as_of, "project_sha256": _project_sha256(settings.project_root)},
         ).fetchone()
