@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 from airflow.sdk import Asset, CronDataIntervalTimetable, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowSkipException
 
 from memberhouse.errors import DatabaseLost, MemberhouseError
 
@@ -77,6 +79,30 @@ def latest_as_of(triggering_asset_events: Mapping[Any, Any]) -> date | None:
     """The latest business date that the events which started this run speak of; None: started by hand."""
     dates = [event.extra["as_of"] for events in triggering_asset_events.values() for event in events]
     return date.fromisoformat(max(dates)) if dates else None
+
+
+def delivered_with_news(settings: Any) -> date:
+    """The business date up to which every source has delivered; skips the task when nothing new counts by then."""
+    from memberhouse.load import delivered_until
+    from memberhouse.warehouse import has_news
+
+    as_of = delivered_until(settings, ("pos", "app"))
+    if as_of is None:
+        raise AirflowSkipException("Only one of the sources has delivered yet.")
+    if not has_news(settings, as_of):
+        raise AirflowSkipException(f"Nothing that counts by {as_of} came since the last publication.")
+    return as_of
+
+
+@contextmanager
+def skipped_if_overtaken() -> Iterator[None]:
+    """Skip the task, and with it those after it, when a newer release took over: that is no failure."""
+    from memberhouse.warehouse import Overtaken
+
+    try:
+        yield
+    except Overtaken as overtaken:
+        raise AirflowSkipException(overtaken.message) from overtaken
 
 
 def load_landed_until(day: date, sources: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable
+from airflow.sdk import DAG, Asset, AssetAny, CronDataIntervalTimetable
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "timetable.md"
@@ -43,7 +43,9 @@ def page(dags: Iterable[DAG]) -> str:
 def _starts(dag: DAG) -> str:
     if isinstance(dag.schedule, CronDataIntervalTimetable):
         return f"cron `{dag.schedule.expression}` in {dag.schedule.timezone}"
-    return "when " + " and ".join(f"`{asset.name}`" for asset in dag.schedule) + " came"
+    either = isinstance(dag.schedule, AssetAny)
+    assets = dag.schedule.objects if either else dag.schedule
+    return "when " + (" or " if either else " and ").join(f"`{asset.name}`" for asset in assets) + " came"
 
 
 if __name__ == "__main__":

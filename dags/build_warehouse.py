@@ -3,8 +3,9 @@
 **Purpose.** Build the marts as of a business date as a candidate release (dbt), let the gate judge it
 (Great Expectations), and point readers at it if it passed.
 
-**Schedule.** When `ingest_pos` and `ingest_app` have both delivered since the last build: a build before
-that would publish half a day. By hand at any time, for the date given as `as_of`.
+**Schedule.** Whenever `ingest_pos` or `ingest_app` has delivered. It builds as of the day up to which both have, so
+half a day is never published; with nothing new by then it is skipped. By hand at any time, for the date given as
+`as_of`.
 
 **Inputs.** `raw`; the dbt project; the suites in `expectations/`.
 
@@ -13,12 +14,12 @@ asset `bi_core` with `as_of`.
 
 **Triage.** `gate` failed: the release is held, readers keep the last good one, and the task's error is the
 reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.
-`build` failed: the error names the first model or test that failed. See docs/runbook.md.
+`build` failed: the error names the first model or test that failed. `gate` or `release` skipped: another run built
+a newer release meanwhile, which holds everything that this one did; there is nothing to do. See docs/runbook.md.
 
-**Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out, so it restates that day and
-takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what is
-published already changes nothing. One run at a time; a database lock also keeps builds from the command
-line apart.
+**Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out or on its way, so it restates
+that day and takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what
+is published already changes nothing. One run at a time; a database lock keeps builds from the command line apart.
 """
 
 from datetime import date
@@ -26,11 +27,11 @@ from datetime import date
 from airflow.sdk import Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, latest_as_of
+from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, delivered_with_news, skipped_if_overtaken
 
 
 @dag(
-    schedule=[RAW_POS, RAW_APP],
+    schedule=RAW_POS | RAW_APP,
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
@@ -40,27 +41,22 @@ from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, latest_as_of
 )
 def build_warehouse():
     @task
-    def build(params=None, triggering_asset_events=None) -> dict[str, str | int]:
+    def build(params=None) -> dict[str, str | int]:
         from memberhouse import warehouse
-        from memberhouse.release import published_as_of
         from memberhouse.settings import Settings
 
-        asked = params["as_of"]
-        as_of = date.fromisoformat(asked) if asked else latest_as_of(triggering_asset_events)
-        # a late ingest of an old day restates that day; it does not take readers back to it
-        if as_of and not asked:
-            as_of = max(as_of, published_as_of(Settings.from_env()) or as_of)
-        if as_of is None:
-            raise AirflowFailException("A run by hand needs the parameter as_of, a business date.")
-        release_id = warehouse.build(Settings.from_env(), as_of, progress=print)
-        return {"as_of": as_of.isoformat(), "release_id": release_id}
+        settings, asked = Settings.from_env(), params["as_of"]
+        as_of = date.fromisoformat(asked) if asked else delivered_with_news(settings)
+        release_id = warehouse.build(settings, as_of, or_later=not asked, progress=print)
+        return {"as_of": warehouse.as_of_date(settings, release_id).isoformat(), "release_id": release_id}
 
     @task
-    def gate() -> str:
+    def gate(ti=None) -> str:
         from memberhouse.gate import evaluate
         from memberhouse.settings import Settings
 
-        verdicts = evaluate(Settings.from_env())
+        with skipped_if_overtaken():
+            verdicts = evaluate(Settings.from_env(), ti.xcom_pull(task_ids="build")["release_id"])
         for verdict in verdicts:
             if verdict.verdict != "passed":
                 raise AirflowFailException(f"release held: {verdict.reason}")
@@ -71,8 +67,10 @@ def build_warehouse():
         from memberhouse.release import publish
         from memberhouse.settings import Settings
 
-        print(*publish(Settings.from_env()), sep="\n")
-        outlet_events[BI_CORE].extra = ti.xcom_pull(task_ids="build")
+        built = ti.xcom_pull(task_ids="build")
+        with skipped_if_overtaken():
+            print(*publish(Settings.from_env(), built["release_id"]), sep="\n")
+        outlet_events[BI_CORE].extra = built
 
     build() >> gate() >> release()
 

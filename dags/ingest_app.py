@@ -4,7 +4,7 @@
 has landed for the business date or before and that is not loaded yet.
 
 **Schedule.** Daily at 04:00 by head office's clock, for the day before, together with `ingest_pos`: the
-warehouse is built when both have delivered the day. Days that were missed while it was switched off are not
+warehouse is built as of the day that both have delivered. Days that were missed while it was switched off are not
 run one by one, because one run loads whatever is missing.
 
 **Inputs.** `<landing root>/app` (`MEMBERHOUSE_LANDING`; by default `landing/` under `MEMBERHOUSE_HOME`).

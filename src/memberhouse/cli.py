@@ -201,11 +201,11 @@ def run(folder: Path, as_of: date, full_refresh: bool, streams: int) -> None:
     settings = Settings.from_env()
     with warehouse.build_lock(settings):
         _load(settings, folder, streams)
-        warehouse.build(settings, as_of, full_refresh=full_refresh, progress=_say)
-        if _judge(settings):
+        release_id = warehouse.build(settings, as_of, full_refresh=full_refresh, progress=_say)
+        if _judge(settings, release_id):
             _say("Readers keep the release before it. What to do: docs/runbook.md, “Release held”")
             sys.exit(EXIT_HELD)
-        for movement in release.publish(settings):
+        for movement in release.publish(settings, release_id):
             click.echo(f"Published {movement}")
 
 
@@ -294,9 +294,9 @@ def _load(settings: Settings, folder: Path, streams: int) -> None:
     click.echo(report.summary())
 
 
-def _judge(settings: Settings) -> bool:
-    """Judge the newest release, tell the verdicts, and return whether one is held."""
-    verdicts = gate.evaluate(settings)
+def _judge(settings: Settings, release_id: int | None = None) -> bool:
+    """Judge a release (None: the newest), tell the verdicts, and return whether one is held."""
+    verdicts = gate.evaluate(settings, release_id)
     if not verdicts:
         click.echo("Gate: the newest release passed and is published already.")
     for verdict in verdicts:

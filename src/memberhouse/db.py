@@ -15,6 +15,9 @@ BI_ROLE = "memberhouse_bi"
 # Serialises schema set-up between processes that start at the same moment.
 _SCHEMA_LOCK = 7_305_001
 
+# Shared by whoever loads a batch, held alone by a build: no batch comes or goes while its models are computed.
+RAW_LOCK = 7_305_003
+
 
 def database_url(settings: Settings) -> str:
     """The warehouse's libpq URL. Starts the embedded Postgres when no DATABASE_URL is set."""

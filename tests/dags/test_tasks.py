@@ -12,6 +12,7 @@ import pytest
 
 from memberhouse.errors import DatabaseLost, MemberhouseError
 from memberhouse.load import BatchResult, LoadReport
+from memberhouse.warehouse import Overtaken
 
 
 @pytest.fixture
@@ -99,41 +100,58 @@ def test_ingest_goes_on_after_a_refused_batch_and_leaves_the_alert_to_the_loader
     assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
 
 
-@pytest.mark.parametrize(
-    ("asked", "triggers", "published", "built"),
-    [
-        (None, events("2017-12-24", "2017-12-25"), None, date(2017, 12, 25)),
-        (
-            None,
-            {"pos": events("2017-12-24")["an asset"], "app": events("2017-12-23")["an asset"]},
-            date(2017, 12, 23),
-            date(2017, 12, 24),
-        ),
-        (None, events("2017-12-20"), date(2017, 12, 24), date(2017, 12, 24)),
-        ("2017-11-30", {}, date(2017, 12, 24), date(2017, 11, 30)),
-    ],
-    ids=["the latest that came", "of either source", "a late day does not take readers back", "the one asked for"],
-)
-def test_build_is_as_of_the_latest_date_that_came_or_is_out_or_the_one_asked_for(
-    task: Any,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    asked: str | None,
-    triggers: Any,
-    published: date | None,
-    built: date,
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[date, bool]]:
+    """The dates that were built, and whether a later one would do."""
+    asked: list[tuple[date, bool]] = []
+
+    def build(settings: Any, as_of: date, *, or_later: bool, progress: Any) -> int:
+        asked.append((as_of, or_later))
+        return 7
+
+    monkeypatch.setattr("memberhouse.warehouse.build", build)
+    monkeypatch.setattr("memberhouse.warehouse.as_of_date", lambda settings, release_id: date(2017, 12, 31))
+    return asked
+
+
+def delivered(monkeypatch: pytest.MonkeyPatch, until: date | None, *, news: bool = True) -> None:
+    monkeypatch.setattr("memberhouse.load.delivered_until", lambda settings, sources: {("pos", "app"): until}[sources])
+    monkeypatch.setattr("memberhouse.warehouse.has_news", lambda settings, as_of: news)
+
+
+def test_build_is_as_of_the_day_that_every_source_has_delivered_or_a_later_one(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, built: list[Any]
 ) -> None:
-    monkeypatch.setattr("memberhouse.release.published_as_of", lambda settings: published)
-    monkeypatch.setattr("memberhouse.warehouse.build", lambda settings, as_of, **k: {built: 7}[as_of])
-    answer = task("build_warehouse", "build")(params={"as_of": asked}, triggering_asset_events=triggers)
-    assert answer == {"as_of": built.isoformat(), "release_id": 7}
+    delivered(monkeypatch, date(2017, 12, 24))
+    answer = task("build_warehouse", "build")(params={"as_of": None})
+    assert built == [(date(2017, 12, 24), True)]
+    assert answer == {"as_of": "2017-12-31", "release_id": 7}
 
 
-def test_a_build_by_hand_without_a_date_says_that_it_needs_one(task: Any, home: Path) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
+def test_a_build_by_hand_is_as_of_the_date_asked_for_and_of_no_later_one(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, built: list[Any]
+) -> None:
+    delivered(monkeypatch, date(2017, 12, 24), news=False)
+    task("build_warehouse", "build")(params={"as_of": "2017-11-30"})
+    assert built == [(date(2017, 11, 30), False)]
 
-    with pytest.raises(AirflowFailException, match="needs the parameter as_of"):
-        task("build_warehouse", "build")(params={"as_of": None}, triggering_asset_events={})
+
+@pytest.mark.parametrize(
+    ("until", "told"), [(None, "Only one of the sources"), (date(2017, 12, 24), "Nothing that counts by 2017-12-24")]
+)
+def test_without_a_whole_day_or_with_nothing_new_the_build_is_skipped(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, built: list[Any], until: date | None, told: str
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    delivered(monkeypatch, until, news=False)
+    with pytest.raises(AirflowSkipException, match=told):
+        task("build_warehouse", "build")(params={"as_of": None})
+    assert built == []
+
+
+BUILT = {"as_of": "2017-12-24", "release_id": 7}
+TI = SimpleNamespace(xcom_pull=lambda task_ids: {"build": BUILT}[task_ids])
 
 
 def verdict(state: str, reason: str) -> Any:
@@ -146,23 +164,42 @@ def test_a_held_release_fails_the_gate_at_once_with_the_reason(
     from airflow.sdk.exceptions import AirflowFailException
 
     held = verdict("held", "store 367: net sales 100 times the usual")
-    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings: [verdict("passed", "fine"), held])
+    judged = {7: [verdict("passed", "fine"), held]}
+    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings, release_id: judged[release_id])
     with pytest.raises(AirflowFailException, match="store 367: net sales 100 times the usual"):
-        task("build_warehouse", "gate")()
+        task("build_warehouse", "gate")(ti=TI)
 
 
 def test_only_a_passed_verdict_lets_the_gate_pass(task: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings: [verdict("passed", "31 checks")])
-    assert task("build_warehouse", "gate")() == "core: 31 checks"
+    judged = {7: [verdict("passed", "31 checks")]}
+    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings, release_id: judged[release_id])
+    assert task("build_warehouse", "gate")(ti=TI) == "core: 31 checks"
 
 
 def test_release_hands_on_what_was_built(task: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memberhouse.release.publish", lambda settings: ["core: release 7"])
-    built = {"as_of": "2017-12-24", "release_id": 7}
+    moved = {7: ["core: release 7"]}
+    monkeypatch.setattr("memberhouse.release.publish", lambda settings, release_id: moved[release_id])
     outlets = OutletEvents()
-    ti = SimpleNamespace(xcom_pull=lambda task_ids: {"build": built}[task_ids])
-    task("build_warehouse", "release")(ti=ti, outlet_events=outlets)
-    assert outlets.extras() == {"bi_core": built}
+    task("build_warehouse", "release")(ti=TI, outlet_events=outlets)
+    assert outlets.extras() == {"bi_core": BUILT}
+
+
+@pytest.mark.parametrize(
+    ("task_id", "step"), [("gate", "memberhouse.gate.evaluate"), ("release", "memberhouse.release.publish")]
+)
+def test_a_run_that_was_overtaken_is_skipped_and_hands_nothing_on(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, task_id: str, step: str
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    def overtaken(settings: Any, release_id: int) -> None:
+        raise Overtaken("Release 7 was overtaken by release 8.", "nothing")
+
+    monkeypatch.setattr(step, overtaken)
+    outlets = OutletEvents()
+    with pytest.raises(AirflowSkipException, match="Release 7 was overtaken by release 8"):
+        task("build_warehouse", task_id)(ti=TI, **({"outlet_events": outlets} if task_id == "release" else {}))
+    assert outlets.extras() == {}
 
 
 @pytest.fixture

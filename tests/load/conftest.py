@@ -104,11 +104,11 @@ class Till:
         )
 
 
-@pytest.fixture(scope="session")
-def _load_database(server_home: Path) -> Settings:
+def loading_database(server_home: Path, name: str) -> Settings:
+    """A database that is ready to be loaded into."""
     settings = Settings(
         home=server_home,
-        database_url=postgres.create_database(server_home, "load"),
+        database_url=postgres.create_database(server_home, name),
         project_root=PROJECT_ROOT,
     )
     with db.connect(settings, autocommit=True) as conn:
@@ -117,10 +117,9 @@ def _load_database(server_home: Path) -> Settings:
     return settings
 
 
-@pytest.fixture
-def emptied_warehouse(_load_database: Settings) -> Settings:
-    """The room's own database without a row: emptied, because a new one for each test takes longer."""
-    with db.connect(_load_database) as conn:
+def empty(warehouse: Settings) -> Settings:
+    """The same without a row: emptied, because a new database for each test takes longer."""
+    with db.connect(warehouse) as conn:
         for feed in FEEDS.values():
             conn.execute(f"delete from raw.{feed.raw_table}".encode())
         for table in (
@@ -132,7 +131,17 @@ def emptied_warehouse(_load_database: Settings) -> Settings:
             "ops.alert",
         ):
             conn.execute(f"delete from {table}".encode())
-    return _load_database
+    return warehouse
+
+
+@pytest.fixture(scope="session")
+def _load_database(server_home: Path) -> Settings:
+    return loading_database(server_home, "load")
+
+
+@pytest.fixture
+def emptied_warehouse(_load_database: Settings) -> Settings:
+    return empty(_load_database)
 
 
 @pytest.fixture
@@ -160,14 +169,14 @@ def line(receipt: int, number: int = 1, **other: Any) -> str:
     return ",".join(values.values()) + "\n"
 
 
+def lines(n: int = 100, more: str = "", first: int = 1) -> str:
+    """A file of n sound receipt lines with a header, 10.00 each; `more` lines behind them."""
+    return LINE_HEADER + "\n" + "".join(line(receipt) for receipt in range(first, first + n)) + more
+
+
 @pytest.fixture
 def sound_lines() -> Callable[..., str]:
-    """A file of n sound receipt lines with a header, 10.00 each; `more` lines behind them."""
-
-    def make(n: int = 100, more: str = "", first: int = 1) -> str:
-        return LINE_HEADER + "\n" + "".join(line(receipt) for receipt in range(first, first + n)) + more
-
-    return make
+    return lines
 
 
 @pytest.fixture
@@ -175,15 +184,15 @@ def one_line() -> Callable[..., str]:
     return line
 
 
+def rewrite_manifest(folder: Path, file: dict[str, Any] | None = None, **top: Any) -> None:
+    """Rewrite keys of a landed batch's manifest; `file` for keys of its first file."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"][0].update(file or {})
+    manifest.update(top)
+    path.write_text(json.dumps(manifest))
+
+
 @pytest.fixture
 def change_manifest() -> Callable[..., None]:
-    """Rewrite keys of a landed batch's manifest; `file` for keys of its first file."""
-
-    def change(folder: Path, file: dict[str, Any] | None = None, **top: Any) -> None:
-        path = folder / "manifest.json"
-        manifest = json.loads(path.read_text())
-        manifest["files"][0].update(file or {})
-        manifest.update(top)
-        path.write_text(json.dumps(manifest))
-
-    return change
+    return rewrite_manifest

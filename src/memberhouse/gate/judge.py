@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from memberhouse import alerts, db, ledger
 from memberhouse.errors import MemberhouseError
 from memberhouse.settings import Settings
-from memberhouse.warehouse import build_lock
+from memberhouse.warehouse import build_lock, refuse_if_overtaken
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
@@ -38,7 +38,9 @@ _PLACE_COLUMNS = (
     "level",
     "level_id",
     "reconciliation",
+    "feed",
     "batch_name",
+    "reason",
 )
 
 
@@ -76,18 +78,22 @@ class Verdict:
     checks: list[Check] = field(default_factory=list)
 
 
-def evaluate(settings: Settings) -> list[Verdict]:
-    """Judge the newest built release for every consistency group, record the verdicts and return them.
+def evaluate(settings: Settings, release_id: int | None = None) -> list[Verdict]:
+    """Judge a built release for every consistency group, record the verdicts and return them.
 
-    A verdict that was published is not given again. A held group raises one alert. Raises MemberhouseError
-    when there is no built release to judge.
+    release_id: None means the newest. A verdict that was published is not given again. A held group raises
+    one alert. Raises MemberhouseError when there is no built release to judge, and Overtaken, which leaves
+    no step in the ledger, when a newer one was begun since.
     """
-    with (
-        build_lock(settings),
-        db.connect(settings) as conn,
-        ledger.step(settings, "gate", "newest") as step,
-    ):
-        release_id, groups = _to_judge(conn)
+    with build_lock(settings), db.connect(settings) as conn:
+        if release_id is not None:
+            refuse_if_overtaken(conn, release_id)
+        return _evaluate(settings, conn, release_id)
+
+
+def _evaluate(settings: Settings, conn: psycopg.Connection, asked: int | None) -> list[Verdict]:
+    with ledger.step(settings, "gate", f"release {asked or 'newest'}") as step:
+        release_id, groups = _to_judge(conn, asked)
         step.detail["release_id"] = release_id
         verdicts = []
         for group_name in groups:
@@ -110,8 +116,13 @@ def evaluate(settings: Settings) -> list[Verdict]:
     return verdicts
 
 
-def _to_judge(conn: psycopg.Connection) -> tuple[int, list[str]]:
-    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
+def _to_judge(conn: psycopg.Connection, asked: int | None) -> tuple[int, list[str]]:
+    """The release, and the groups that do not show it yet."""
+    row = conn.execute(
+        "select release_id, state from release.release where release_id = coalesce(%s, release_id)"
+        " order by release_id desc limit 1",
+        (asked,),
+    ).fetchone()
     if row is None or row[1] != "built":
         what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
         raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
@@ -300,6 +311,8 @@ def _words(bounds: Mapping[str, Any]) -> str:
         return f"at most {high}"
     if low is not None:
         return f"at least {low}"
+    if "value_set" in bounds:
+        return " or ".join(map(str, bounds["value_set"]))
     return ", ".join(f"{name} {value}" for name, value in sorted(bounds.items())) or "true"
 
 
@@ -317,7 +330,7 @@ def _observed(result: Mapping[str, Any], places: list[str]) -> str:
 
 
 def _cause(conn: psycopg.Connection, check: Check) -> str:
-    """The batches that came since the newest published release and hold the day that failed."""
+    """The batches, refused ones too, that came since the newest published release for the day that failed."""
     rows = conn.execute(
         """
         select source || '/' || feed || '/' || business_date || '/' || store_id || '/' || batch_name
@@ -332,7 +345,7 @@ def _cause(conn: psycopg.Connection, check: Check) -> str:
     ).fetchall()
     named = ", ".join(name for (name,) in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return f"; among the batches loaded since the last release: {named}{more}" if rows else ""
+    return f"; among the batches that came since the last release: {named}{more}" if rows else ""
 
 
 def _record(conn: psycopg.Connection, verdict: Verdict) -> None:

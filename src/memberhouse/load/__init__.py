@@ -1,6 +1,7 @@
 """Landed batches into ``raw``: whole or not at all, every row accounted for."""
 
+from memberhouse.load.delivered import delivered_until
 from memberhouse.load.loader import BatchResult, LoadReport, load_landed
 from memberhouse.load.refused import Refused
 
-__all__ = ["BatchResult", "LoadReport", "Refused", "load_landed"]
+__all__ = ["BatchResult", "LoadReport", "Refused", "delivered_until", "load_landed"]

@@ -40,6 +40,17 @@ from memberhouse.sources.feeds import FEEDS, Feed, ensure_extra_columns, ensure_
 DEFAULT_BAD_SHARE = 0.05
 _PROGRESS_SECONDS = 2.0
 _REASONS_SHOWN = 3
+_REMARKS_SHOWN = 5
+
+# How values are written that senders write in many ways.
+_EXAMPLES = {
+    "money": "1234.50",
+    "price": "1234.5000",
+    "quantity": "-1.250",
+    "date": "2026-03-02",
+    "timestamp": "2026-03-02T18:30:00+08:00",
+    "boolean": "true",
+}
 
 _NOTICE = re.compile(r'at line (\d+) for column "(.*?)": (?:"(.*)"|null input)$', re.DOTALL)
 
@@ -100,23 +111,26 @@ class LoadReport:
 
     def summary(self) -> str:
         """One sentence for a person."""
+        look = " (docs/runbook.md, “Rows quarantined”)" if self.rows_quarantined else ""
         parts = [
             f"loaded {len(self.loaded):,} batches ({self.rows_loaded:,} of {self.rows_in:,} rows,"
-            f" {self.rows_quarantined:,} quarantined, {self.rows_duplicate:,} duplicates)"
+            f" {self.rows_quarantined:,} quarantined{look}, {self.rows_duplicate:,} duplicates)"
         ]
         if self.unchanged:
             parts.append(f"{self.unchanged:,} were loaded before")
         if self.duplicates:
-            parts.append(f"{len(self.duplicates):,} repeated a batch")
+            parts.append(f"{len(self.duplicates):,} repeated a batch: {_with_reasons(self.duplicates)}")
         if self.refused:
-            parts.append(f"refused {len(self.refused):,}: {'; '.join(map(_refusal_line, self.refused[:3]))}")
+            parts.append(f"refused {len(self.refused):,}: {_with_reasons(self.refused)}")
         if self.still_refused:
             parts.append(f"{len(self.still_refused):,} refused before and unchanged since")
+        remarks = Counter(remark for result in self.loaded for remark in result.remarks)
+        parts += [f"{remark} ({count:,} batches)" for remark, count in remarks.most_common(_REMARKS_SHOWN)]
         return ", ".join(parts)
 
 
-def _refusal_line(result: BatchResult) -> str:
-    return f"{result.batch} ({result.reason})"
+def _with_reasons(results: Sequence[BatchResult]) -> str:
+    return "; ".join(f"{result.batch} ({result.reason})" for result in results[:_REASONS_SHOWN])
 
 
 @dataclass(frozen=True)
@@ -180,6 +194,7 @@ def load_landed(
                 others = [connections.enter_context(db.connect(settings, autocommit=True)) for _ in range(1, streams)]
                 report = _run([_Stream(each, bad_share) for each in (conn, *others)], batches, progress)
             step.summary = report.summary()
+            step.detail = {"until": str(until) if until else None, "sources": sorted(sources or ())}
             if report.refused:
                 step.state, step.next_action = "failed", report.refused[0].next_action
     for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):
@@ -197,7 +212,7 @@ def _alert(settings: Settings, code: str, refused: Sequence[BatchResult]) -> Non
     raise_alert(
         settings,
         root_cause=f"load refused: {code}: {', '.join(result.batch for result in refused)[:500]}",
-        message=f"Refused {first.batch}: {first.reason}{more}",
+        message=f"Refused {first.batch}, nothing of it was loaded: {first.reason}{more}",
         next_action=first.next_action or "",
         detail={"batches": [result.batch for result in refused]},
     )
@@ -403,7 +418,11 @@ class _Stream:
         return result
 
     def _lock_and_look(self, batch: LandedBatch) -> list[_Entry]:
-        """Hold the feed's business date until the transaction ends, and see what is there of it."""
+        """Hold the feed's business date until the transaction ends, and see what is there of it.
+
+        Waits for a build that is going on: it would see the batch in some of its models and not in others.
+        """
+        self._conn.execute("select pg_advisory_xact_lock_shared(%s)", (db.RAW_LOCK,))
         self._conn.execute(
             "select pg_advisory_xact_lock(hashtextextended(%s, 0))",
             (f"memberhouse load {batch.source}/{batch.feed}/{batch.business_date}",),
@@ -681,16 +700,29 @@ class _Stream:
         bad = len(reader.rejects) + len(self._notices)
         rows = max(reader.entry.rows, reader.rows_in)
         if bad > self._bad_share * rows:
-            reasons = [reject.reason for reject in reader.rejects]
-            reasons += [_not_readable(reader.feed, column, value) for _, column, value in self._notices]
-            raise self._bad_rows_refusal(f"{reader.entry.name}: at least {bad:,}", rows, reasons)
+            # the place of a row that COPY skipped is looked up only when it is kept
+            examples = [(reject.code, reject.column, _with_place(reader, reject)) for reject in reader.rejects]
+            examples += [
+                ("wrong_type", column, _not_readable(reader.feed, column, value)) for _, column, value in self._notices
+            ]
+            raise self._bad_rows_refusal(f"{reader.entry.name}: at least {bad:,}", rows, examples)
 
     def _too_many_bad_rows_of_batch(self, work: _Work, rows_in: int) -> Refused:
-        reasons = [reject.reason for reject in work.rejects]
-        return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, reasons)
+        examples = [
+            (reject.code, reject.column, _with_place(work.readers[reject.file_no - 1], reject))
+            for reject in sorted(work.rejects, key=lambda reject: (reject.file_no, reject.line_no))
+        ]
+        return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, examples)
 
-    def _bad_rows_refusal(self, bad: str, rows: int, reasons: Iterable[str]) -> Refused:
-        common = "; ".join(f"{count:,} × {reason}" for reason, count in Counter(reasons).most_common(_REASONS_SHOWN))
+    def _bad_rows_refusal(self, bad: str, rows: int, examples: Iterable[tuple[str, str | None, str]]) -> Refused:
+        """examples: code, column and reason of each bad row; one reason is told for each code and column."""
+        kinds: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+        for code, column, reason in examples:
+            kinds[code, column].append(reason)
+        common = "; ".join(
+            f"{len(reasons):,} × {reasons[0]}"
+            for reasons in sorted(kinds.values(), key=len, reverse=True)[:_REASONS_SHOWN]
+        )
         return Refused(
             "too_many_bad_rows",
             f"{bad} of {rows:,} rows are bad, more than the allowed {self._bad_share:.0%}. Most common: {common}.",
@@ -833,9 +865,15 @@ def _refuse_unless_conserved(feed: Feed, reader: FileReader, balances: Sequence[
         )
 
 
+def _with_place(reader: FileReader, reject: Reject) -> str:
+    return f"{reject.reason} ({reader.entry.name}, line {reject.line_no})"
+
+
 def _not_readable(feed: Feed, column: str, value: str | None) -> str:
     declared = feed.column(column)
-    return f"{column} is {value!r}, which is no {declared.kind if declared else 'text'}"
+    kind = declared.kind if declared else "text"
+    example = f" (such as {_EXAMPLES[kind]})" if kind in _EXAMPLES else ""
+    return f"{column} is {value!r}, which is no {kind}{example}"
 
 
 def _skipped(reader: FileReader, notices: Sequence[Notice]) -> list[Reject]:

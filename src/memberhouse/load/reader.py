@@ -40,6 +40,7 @@ _BLOCK = 1 << 20
 _MAX_RECORD = 16 << 20
 _MAX_EXTRA_COLUMNS = 100
 _MAX_RAW_TEXT = 10_000
+_EMPTY = "Ask the sender for the file again; a store that sold nothing sends a header and no rows."
 WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
 JSON_EXTRAS = "_extra"
 # COPY counts newlines within quotes only when it knows how lines end: a first line without quotes tells it.
@@ -187,7 +188,7 @@ class FileReader:
             )
         size = self._path.stat().st_size
         if size == 0:
-            raise Refused("empty_file", f"{name} has zero bytes.", "Ask the sender for the file again.")
+            raise Refused("empty_file", f"{name} has zero bytes.", _EMPTY)
         if size != self.entry.bytes:
             raise Refused(
                 "size_differs",
@@ -324,27 +325,29 @@ class FileReader:
                         piece, inflater = inflater.unused_data, None
         except zlib.error as error:
             if members and "header" in str(error):
-                raise Refused(
-                    "trailing_garbage",
-                    f"{self.entry.name} has something that is not gzip after its end.",
-                    "Ask the sender for the file again; two files may have been glued together.",
-                ) from error
-            raise Refused(
-                "damaged_gzip",
-                f"{self.entry.name} is damaged: {error}.",
-                "Ask the sender for the file again.",
-            ) from error
+                raise self._broken("trailing_garbage", "has something that is not gzip after its end") from error
+            raise self._broken("damaged_gzip", f"is damaged ({str(error).rpartition(': ')[2]})") from error
         if inflater is not None:
-            raise Refused(
-                "truncated_gzip",
-                f"{self.entry.name} ends before its gzip stream does: it is cut short.",
-                "Ask the sender for the file again.",
-            )
+            raise self._broken("truncated_gzip", "ends before its gzip stream does: it is cut short")
+
+    def _broken(self, code: str, what: str) -> Refused:
+        """A file that can't be decompressed, and where it broke: its checksum tells."""
+        with self._path.open("rb") as file:
+            as_sent = hashlib.file_digest(file, "sha256").hexdigest() == self.entry.sha256.lower()
+        return Refused(
+            code,
+            f"{self.entry.name} {what}. "
+            + ("It was sent so: it has its manifest's SHA-256." if as_sent else "It was changed on its way."),
+            "Ask the sender to make the file anew: sent again, it would be as broken."
+            if as_sent
+            else "Ask the sender for the file again.",
+        )
 
     def _byte_blocks(self) -> Iterator[bytes]:
         """The content cut at ends of records: at newlines outside quotes. A BOM is taken off."""
         held = b""
         first = True
+        lines_before = 0
         for piece in self._content():
             held += piece
             if first and len(held) >= 3:
@@ -354,15 +357,16 @@ class FileReader:
                 continue
             end = self._end_of_records(held)
             if end:
+                lines_before += held.count(b"\n", 0, end)
                 yield held[:end]
                 held = held[end:]
             elif len(held) > _MAX_RECORD:
-                raise self._unclosed_quote(held)
+                raise self._unclosed_quote(held, lines_before)
         if first:
             held = held.removeprefix(b"\xef\xbb\xbf")
         if held:
             if not self._is_json and held.count(b'"') % 2:
-                raise self._unclosed_quote(held)
+                raise self._unclosed_quote(held, lines_before)
             yield held
 
     def _end_of_records(self, held: bytes) -> int:
@@ -378,14 +382,16 @@ class FileReader:
             quotes = held.count(b'"', 0, end)
         return end
 
-    def _unclosed_quote(self, held: bytes) -> Refused:
-        opened = held.rfind(b'"')
-        excerpt = held[held.rfind(b"\n", 0, opened) + 1 :][:80].decode(self._encoding, "backslashreplace")
+    def _unclosed_quote(self, held: bytes, lines_before: int) -> Refused:
+        """`held`: what follows the last whole record, `lines_before` lines into the file."""
+        lines = held.split(b"\n")
+        place = next((place for place, line in enumerate(lines) if line.count(b'"') % 2), 0)
+        excerpt = lines[place][:80].decode(self._encoding, "backslashreplace")
         return Refused(
             "unclosed_quote",
-            f"{self.entry.name} has a quote that is never closed, or a record of more than"
-            f" {_MAX_RECORD >> 20} MB; its last quote is in: {excerpt!r}.",
-            "Ask the sender for the file again; quotes inside a field must be doubled.",
+            f"{self.entry.name}, line {lines_before + place + 1}: a quote is opened and never closed, or a record"
+            f" has more than {_MAX_RECORD >> 20} MB: {excerpt!r}.",
+            "Ask the sender for the file again; a quote inside a field must be doubled.",
         )
 
     # ---------------------------------------------------------------- lines and records
@@ -456,16 +462,17 @@ class FileReader:
         lines = block.text_lines
         reader = csv.reader((line + "\n" for line in lines), strict=True)
         while True:
-            wrong: tuple[str, str] | None = None
+            unreadable: str | None = None
             try:
                 fields = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 fields = []
-                wrong = self._csv_error(str(error))
+                unreadable = str(error)
             end = reader.line_num
             raw = "\n".join(lines[start:end])
+            wrong = self._csv_error(unreadable, raw) if unreadable else None
             if raw.strip("\r"):
                 if block.undecodable and not block.undecodable.isdisjoint(range(start, end)):
                     wrong = ("wrong_encoding", f"the row is not {self._encoding}; {self._encoding_hint(raw)}")
@@ -474,21 +481,21 @@ class FileReader:
 
     def _wrong_fields(self, fields: list[str], raw: str) -> tuple[str, str] | None:
         if len(fields) != len(self._names):
-            return (
-                "ragged_row",
-                f"the row has {len(fields)} fields, the header {len(self._names)}",
-            )
+            hint = "; a comma inside a value needs quotes" if len(fields) > len(self._names) else ""
+            return ("ragged_row", f"the row has {len(fields)} fields, the header {len(self._names)}{hint}")
         if "\0" in raw:
-            return ("nul_byte", "the row has a NUL byte")
-        longest = max(map(len, fields))
+            name = next((name for name, value in zip(self._names, fields, strict=True) if "\0" in value), "the row")
+            return ("nul_byte", f"{name} has a NUL byte")
+        longest, name = max(zip(map(len, fields), self._names, strict=True))
         if longest > MAX_FIELD:
-            return ("oversized_field", f"a field has {longest:,} characters, at most {MAX_FIELD:,} are read")
+            return ("oversized_field", f"{name} has {longest:,} characters, at most {MAX_FIELD:,} are read")
         return None
 
-    @staticmethod
-    def _csv_error(message: str) -> tuple[str, str]:
+    def _csv_error(self, message: str, raw: str) -> tuple[str, str]:
         if "field limit" in message:
-            return ("oversized_field", f"a field has more than {MAX_FIELD:,} characters")
+            # without quotes it is plain which field it is
+            named = None if '"' in raw else self._wrong_fields(raw.split(","), raw)
+            return named or ("oversized_field", f"a field has more than {MAX_FIELD:,} characters")
         return ("broken_quoting", f"the row breaks the rules of CSV: {message}")
 
     def _encoding_hint(self, raw: str) -> str:
@@ -537,7 +544,7 @@ class FileReader:
 
     def _read_header(self) -> list[str]:
         if not self._head:
-            raise Refused("empty_file", f"{self.entry.name} holds nothing.", "Ask the sender for the file again.")
+            raise Refused("empty_file", f"{self.entry.name} holds nothing, not even a header.", _EMPTY)
         content = self._head[0]
         line = content.split(b"\n", 1)[0]
         try:
@@ -545,7 +552,7 @@ class FileReader:
         except UnicodeDecodeError:
             raise Refused(
                 "wrong_encoding",
-                f"{self.entry.name}: the header is not {self._encoding}.{_gb18030_hint(line)}",
+                f"{self.entry.name}, line 1: the header is not {self._encoding}.{_gb18030_hint(line)}",
                 "Declare the file's encoding in its manifest, or send UTF-8.",
             ) from None
         text = content.decode(self._encoding, "backslashreplace")
@@ -557,14 +564,14 @@ class FileReader:
         if "" in names:
             raise Refused(
                 "unnamed_column",
-                f"{where}: column {names.index('') + 1} of the header has no name.",
+                f"{where}, line 1: column {names.index('') + 1} of the header has no name.",
                 "Send the file with a name for every column.",
             )
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise Refused(
                 "duplicate_header",
-                f"{where}: the header has {', '.join(repeated)} more than once.",
+                f"{where}, line 1: the header has {', '.join(repeated)} more than once.",
                 "Send the file with each column once.",
             )
         unknown = [name for name in names if self.feed.column(name) is None]
@@ -577,13 +584,13 @@ class FileReader:
                 hints.append(f"{name} (is it the column {similar!r}?)" if similar else name)
             raise Refused(
                 "missing_column",
-                f"{where}: required column missing: {', '.join(hints)}. The header is: {', '.join(names)}.",
+                f"{where}, line 1: required column missing: {', '.join(hints)}. The header is: {', '.join(names)}.",
                 "Send the file with the column under its contract name (docs/sources.md).",
             )
         if len(unknown) > _MAX_EXTRA_COLUMNS:
             raise Refused(
                 "too_many_columns",
-                f"{where}: {len(unknown)} columns are not in the contract, more than {_MAX_EXTRA_COLUMNS}.",
+                f"{where}, line 1: {len(unknown)} columns are not in the contract, more than {_MAX_EXTRA_COLUMNS}.",
                 "Check the delimiter, or send fewer columns.",
             )
         self._names = names
@@ -689,9 +696,10 @@ def _raw_names(names: Collection[str]) -> dict[str, str]:
     return plain
 
 
-def _gb18030_hint(content: bytes) -> str:
+def _gb18030_hint(header: bytes) -> str:
     try:
-        text = content.decode("gb18030")
+        names = header.decode("gb18030").split(",")
     except UnicodeDecodeError:
         return ""
-    return f" As GB18030 it reads {text[:60]!r}: the manifest should say so."
+    readable = ", ".join(name for name in names if not name.isascii())[:60]
+    return f" As GB18030 it has the columns {readable!r}: then the manifest must say so."

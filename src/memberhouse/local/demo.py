@@ -131,8 +131,11 @@ def run_day(settings: Settings, api: airflow.Api, day: date, tell: Progress) -> 
     runs = [(dag_id, _trigger(api, dag_id, day)) for dag_id in _INGEST]
     for dag_id, run_id in runs:
         _finish(settings, api, dag_id, run_id, tell)
-    build_id = _caused(api, "build_warehouse", day, known)
-    _finish(settings, api, "build_warehouse", build_id, tell)
+    built = False
+    while not built:  # a run that found only one of the two delivered is skipped
+        build_id = _caused(api, "build_warehouse", day, known)
+        known.add(build_id)
+        built = _finish(settings, api, "build_warehouse", build_id, tell)["build"] == "success"
     tell(f"  published as of {day} ({time.monotonic() - begun:.0f} s)")
 
 
@@ -181,8 +184,11 @@ def _caused(api: airflow.Api, dag_id: str, day: date, known: set[str]) -> str:
     )
 
 
-def _finish(settings: Settings, api: airflow.Api, dag_id: str, run_id: str, tell: Progress) -> None:
-    """Wait until a run has ended, telling of each task that did; raise when it failed."""
+def _finish(settings: Settings, api: airflow.Api, dag_id: str, run_id: str, tell: Progress) -> dict[str, str]:
+    """Wait until a run has ended, telling of each task that did; raise when it failed.
+
+    Returns the states of its tasks.
+    """
     end = time.monotonic() + _RUN_TIMEOUT
     told: set[str] = set()
     while time.monotonic() < end:
@@ -194,7 +200,7 @@ def _finish(settings: Settings, api: airflow.Api, dag_id: str, run_id: str, tell
         if all(task["state"] in _ENDED for task in tasks):
             state = api.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
             if state == "success":
-                return
+                return {task["task_id"]: task["state"] for task in tasks}
             if state == "failed":
                 raise _failure(settings, dag_id, run_id, tasks)
         time.sleep(_POLL)

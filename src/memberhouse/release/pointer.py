@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from memberhouse import db, ledger
 from memberhouse.errors import MemberhouseError
 from memberhouse.settings import Settings
-from memberhouse.warehouse import build_lock
+from memberhouse.warehouse import build_lock, refuse_if_overtaken
 
 # Views that tell of the pointer itself, and so change when it moves.
 _STATUS_VIEWS = ("freshness", "release_history")
@@ -40,20 +40,24 @@ class Movement:
         return f"{self.group_name}: release {self.release_id}{before}"
 
 
-def publish(settings: Settings, *, unpin: bool = False) -> list[Movement]:
-    """Point every consistency group at the newest release, and return what moved.
+def publish(settings: Settings, release_id: int | None = None, *, unpin: bool = False) -> list[Movement]:
+    """Point every consistency group at a release, and return what moved.
 
-    A group that is there already is left alone, so publishing twice changes nothing. In the same
-    transaction the loyal thresholds that the release used are frozen. unpin: lift the pin that a
-    rollback set. Raises ReleaseHeld when the gate held the release for a group, and PublishRefused when
-    it was not judged or the group is pinned; groups that can be published are, all the same.
+    release_id: None means the newest. A group that is there already is left alone, so publishing twice
+    changes nothing. In the same transaction the loyal thresholds that the release used are frozen.
+    unpin: lift the pin that a rollback set. Raises ReleaseHeld when the gate held the release for a group,
+    PublishRefused when it was not judged or the group is pinned (groups that can be published are, all the
+    same), and Overtaken, which leaves no step in the ledger, when a newer release was begun since.
     """
-    with (
-        build_lock(settings),
-        db.connect(settings) as conn,
-        ledger.step(settings, "publish", "newest") as step,
-    ):
-        release_id = _newest_built(conn)
+    with build_lock(settings), db.connect(settings) as conn:
+        if release_id is not None:
+            refuse_if_overtaken(conn, release_id)
+        return _publish(settings, conn, release_id, unpin)
+
+
+def _publish(settings: Settings, conn: psycopg.Connection, asked: int | None, unpin: bool) -> list[Movement]:
+    with ledger.step(settings, "publish", f"release {asked or 'newest'}") as step:
+        release_id = _built(conn, asked)
         step.detail["release_id"] = release_id
         moved: list[Movement] = []
         refused: list[PublishRefused] = []
@@ -172,8 +176,13 @@ def content_hash(conn: psycopg.Connection, schema: str = "bi") -> dict[str, str]
     return fingerprints
 
 
-def _newest_built(conn: psycopg.Connection) -> int:
-    row = conn.execute("select release_id, state from release.release order by release_id desc limit 1").fetchone()
+def _built(conn: psycopg.Connection, asked: int | None) -> int:
+    """The release that was asked for, or the newest."""
+    row = conn.execute(
+        "select release_id, state from release.release where release_id = coalesce(%s, release_id)"
+        " order by release_id desc limit 1",
+        (asked,),
+    ).fetchone()
     if row is None or row[1] != "built":
         what = "There is no release." if row is None else f"Release {row[0]} is {row[1]}, not built."
         raise PublishRefused(f"{what} Nothing was published.", "build first: “memberhouse build --as-of DATE”")

@@ -91,6 +91,24 @@ create or replace trigger log_movement
     after insert or update or delete on release.current
     for each row execute function release.log_movement();
 
+-- Rows of a release that was not published go when the next one begins: what its verdict was given on is not
+-- there any more. The pointer can't be moved to it, by whatever hand.
+create or replace function release.refuse_overtaken() returns trigger
+language plpgsql security definer set search_path = release, pg_temp as $$
+begin
+    if not exists (
+        select 1 from release.publication as p
+        where p.group_name = new.group_name and p.release_id = new.release_id
+    ) and exists (select 1 from release.release as r where r.release_id > new.release_id) then
+        raise exception 'release.current: release % was overtaken by a newer one', new.release_id;
+    end if;
+    return new;
+end
+$$;
+create or replace trigger refuse_overtaken
+    before insert or update on release.current
+    for each row execute function release.refuse_overtaken();
+
 -- The release that this session reads: the pointer, or the one asked for with
 -- "set memberhouse.release = N" when that was ever published. 0: nothing is published.
 -- STABLE: one snapshot for the whole statement, so a statement sees one release.

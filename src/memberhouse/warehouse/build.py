@@ -26,6 +26,10 @@ class BuildFailed(MemberhouseError):
     """The dbt project did not build; nothing of it is visible to readers."""
 
 
+class Overtaken(MemberhouseError):
+    """A newer build has discarded the candidate: nothing is wrong, the newer one holds all that it held."""
+
+
 # How libpq and the server put it that a connection is gone: dbt hands on the words, not the error.
 _LOST = re.compile(
     r"server closed the connection|terminating connection|connection to server .*failed|connection already closed"
@@ -63,26 +67,108 @@ def build(
     settings: Settings,
     as_of: date,
     *,
+    or_later: bool = False,
     full_refresh: bool = False,
     progress: dbt.Progress | None = None,
 ) -> int:
     """Build the candidate release for ``as_of`` and return its release_id.
 
-    as_of: the last business date that counts; later rows are left out.
+    as_of: the last business date that counts; later rows are left out. or_later: take a later date if
+    readers see one or a candidate on its way to them has one, so that late data takes nobody back.
     full_refresh: compute every row anew, whatever was touched.
 
     First, whatever releases that were never published left in the release-versioned tables is
     discarded, so a held or failed build leaves no trace. Raises BuildFailed, naming the first model or
     test that failed, and DatabaseLost when the connection was what failed; readers see nothing of either.
+    Loads wait while the models are computed.
     """
     with db.connect(settings) as conn:
         db.ensure_schema(conn)
         ensure_raw_tables(conn)
-    with (
-        build_lock(settings),
-        db.connect(settings) as conn,
-        ledger.step(settings, "build", f"as of {as_of}") as step,
-    ):
+    with build_lock(settings), db.connect(settings) as conn:
+        if or_later:
+            as_of = max(as_of, _latest_as_of(conn) or as_of)
+        return _build(settings, conn, as_of, full_refresh, progress)
+
+
+def has_news(settings: Settings, as_of: date) -> bool:
+    """Whether a build as of this date may end otherwise than the newest, which was published or held: with a
+    later date, a batch that came, was refused or replaced since and counts by then, or another dbt project."""
+    with db.connect(settings) as conn:
+        db.ensure_schema(conn)
+        row = conn.execute(
+            """
+            select
+                r.as_of_date >= %(as_of)s
+                and r.project_sha256 = %(project_sha256)s
+                and not exists (
+                    select 1 from ops.batch as b
+                    where
+                        b.change_no > r.batch_change_no
+                        and b.state <> 'duplicate'
+                        and b.business_date <= r.as_of_date
+                )
+            from release.release as r
+            where
+                r.release_id = (select max(newest.release_id) from release.release as newest)
+                and (
+                    exists (select 1 from release.publication as p where p.release_id = r.release_id)
+                    or exists (
+                        select 1 from release.verdict as v where v.release_id = r.release_id and v.verdict = 'held'
+                    )
+                )
+            """,
+            {"as_of": as_of, "project_sha256": _project_sha256(settings.project_root)},
+        ).fetchone()
+    return not (row and row[0])
+
+
+def as_of_date(settings: Settings, release_id: int) -> date:
+    """The business date that a release was built for."""
+    with db.connect(settings) as conn:
+        row = conn.execute("select as_of_date from release.release where release_id = %s", (release_id,)).fetchone()
+    assert row is not None  # noqa: S101  (asked of releases that were built)
+    as_of: date = row[0]
+    return as_of
+
+
+def refuse_if_overtaken(conn: psycopg.Connection, release_id: int) -> None:
+    """Raise Overtaken when a build was begun after the release's own and discarded its rows.
+
+    A release that every consistency group shows can't be overtaken any more.
+    """
+    newer = conn.execute(
+        """
+        select r.release_id, r.as_of_date
+        from release.release as r
+        where
+            r.release_id > %(release_id)s
+            and exists (
+                select 1 from release.consistency_group as g
+                where not exists (
+                    select 1 from release.current as c
+                    where c.group_name = g.group_name and c.release_id = %(release_id)s
+                )
+            )
+        order by r.release_id desc
+        limit 1
+        """,
+        {"release_id": release_id},
+    ).fetchone()
+    if newer:
+        raise Overtaken(
+            f"Release {release_id} was overtaken by release {newer[0]} as of {newer[1]}, which was built from the"
+            " same batches and later ones.",
+            "nothing; “memberhouse releases” says how the newer one fared",
+        )
+
+
+def _build(
+    settings: Settings, conn: psycopg.Connection, as_of: date, full_refresh: bool, progress: dbt.Progress | None
+) -> int:
+    with ledger.step(settings, "build", f"as of {as_of}") as step:
+        # until this connection ends: which batches are in the release is settled, and stays so
+        conn.execute("select pg_advisory_lock(%s)", (db.RAW_LOCK,))
         release_id = _open_release(conn, as_of, full_refresh, _project_sha256(settings.project_root))
         conn.commit()
         step.detail["release_id"] = release_id
@@ -111,6 +197,33 @@ def _project_sha256(project_root: Path) -> str:
             if path.suffix in {".sql", ".csv", ".yml"}:
                 digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _latest_as_of(conn: psycopg.Connection) -> date | None:
+    """The latest of the dates that readers see and of the newest candidate that may yet be published."""
+    row = conn.execute(
+        """
+        with published as (
+            select r.as_of_date
+            from release.current as c
+            inner join release.release as r on c.release_id = r.release_id
+        ),
+        candidate as (
+            select r.as_of_date
+            from release.release as r
+            where
+                r.state = 'built'
+                and r.release_id > coalesce((select max(p.release_id) from release.publication as p), 0)
+                and not exists (
+                    select 1 from release.verdict as v where v.release_id = r.release_id and v.verdict = 'held'
+                )
+            order by r.release_id desc
+            limit 1
+        )
+        select max(as_of_date) from (table published union all table candidate) as dates
+        """
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, project_sha256: str) -> int:
