@@ -225,7 +225,7 @@ def test_skipped_rows_that_nobody_names_refuse_the_batch(
     till: Any, sound_lines: Make, one_line: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that reports in another language must not lose a row in silence."""
-    monkeypatch.setattr("memberhouse.load.loader._NOTICE", re.compile("Zeile"))
+    monkeypatch.setattr("memberhouse.load.stream._NOTICE", re.compile("Zeile"))
     till.drop(sound_lines(50, one_line(99, net_amount="x")))
     code, reason = only_refusal(till.load())
     assert code == "rows_unaccounted"

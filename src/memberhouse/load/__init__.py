@@ -1,7 +1,8 @@
 """Landed batches into ``raw``: whole or not at all, every row accounted for."""
 
 from memberhouse.load.delivered import delivered_until
-from memberhouse.load.loader import BatchResult, LoadReport, load_landed
+from memberhouse.load.loader import load_landed
 from memberhouse.load.refused import Refused
+from memberhouse.load.report import BatchResult, LoadReport
 
 __all__ = ["BatchResult", "LoadReport", "Refused", "delivered_until", "load_landed"]
