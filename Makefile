@@ -35,7 +35,7 @@ down: $(INSTALLED) ## stop what `make up` and `make demo` started
 
 # ---- change it ----
 
-.PHONY: check lint test test-full torture fmt
+.PHONY: check lint test test-full torture bench fmt
 check: lint ## lint, types and every test that needs no services: under a minute
 	@$(BIN)/pytest -m "not services and not full"
 
@@ -48,6 +48,9 @@ test-full: lint ## everything, the long campaigns too: hours; the kill campaign 
 N ?= 60
 torture: $(INSTALLED) ## N faults in a small real world, from SEED on (make torture N=1 SEED=417: that fault again)
 	@$(BIN)/python -m tests.faults.torture --faults $(N) $(if $(SEED),--seed $(SEED)) $(if $(LOG),--log $(LOG))
+
+bench: $(INSTALLED) ## measure the speed, in ratios; writes docs/benchmarks (larger: make bench ARGS="--lines 20000000")
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check --quiet
