@@ -307,4 +307,4 @@ def _row(connection: psycopg.Connection, query: str, *values: object) -> tuple[A
 def _shown(name: str, value: Decimal | None) -> str:
     if value is None:
         return "not observable yet"
-    return f"{value:,.2f}" if name == "average ticket" else f"{value:.1%}"
+    return f"{value:,.2f}" if name == "average ticket" else f"{value:.2%}"
