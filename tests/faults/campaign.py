@@ -312,8 +312,9 @@ class Night:
         )
 
     def log(self) -> str:
-        """The end of what the last attempt, and the worker, said."""
-        return "\n".join((self.folder / name).read_text()[-3000:] for name in ("output", "worker.log"))
+        """The end of what the last attempt said, or else the process that forks them."""
+        output, worker = ((self.folder / name).read_text() for name in ("output", "worker.log"))
+        return (output or worker)[-3000:]
 
 
 @dataclass(frozen=True)
