@@ -49,8 +49,11 @@ def step(settings: Settings, name: str, subject: str) -> Iterator[Step]:
             report.summary, report.next_action = error.message, error.next_action
         else:
             report.summary = f"{type(error).__name__}: {error}".strip()
-            lost = isinstance(error, psycopg.OperationalError)
-            report.next_action = f"docs/runbook.md, “{'Database not reached' if lost else 'Unexpected error'}”"
+            report.next_action = (
+                "docs/runbook.md, “Database not reached”"
+                if isinstance(error, psycopg.OperationalError)
+                else "docs/runbook.md, “Unexpected error”"
+            )
         with suppress(psycopg.OperationalError):  # that there is no database to tell must not hide what went wrong
             _close(settings, step_id, report)
         raise
