@@ -54,6 +54,10 @@ _BOTH = f"select * from ({_STOCK}) as stock, ({_SUM}) as total"
 _PAUSE = 0.01  # seconds
 _SLOW = 2.0  # seconds for which the slow reader holds its snapshot
 
+_WAIT = re.compile(
+    r"process (?P<pid>\d+) still waiting for (?P<mode>\w+) on .+ holding the lock: (?P<holders>\d+(, \d+)*)\."
+)
+
 READERS = ("statement",) * 4 + ("pair",) * 3 + ("slow",)
 
 
@@ -138,12 +142,24 @@ def watch(shop: TwoMarts, releases: int, rollback_every: int = 1) -> Watched:
         mixes=[mix for reader in told for mix in reader["mixes"]],
         errors=[error for reader in told for error in reader["errors"]],
         releases_seen=[reader["releases"] for reader in told],
-        lock_waits=[wait for wait in lock_waits if pids & set(map(int, re.findall(r"\d+", wait)))],
+        lock_waits=[wait for wait in lock_waits if _is_about(wait, pids)],
         waits=Span.of([wait for reader in told for wait in reader["waits"]]),
         pointer=Span.of(pointer_times),
         publish=Span.of(times["publish"]),
         rollback=Span.of(times["rollback"]),
     )
+
+
+def _is_about(wait: str, readers: set[int]) -> bool:
+    """Whether a reader waited, or somebody waited for one: readers only share access, which one kind of lock minds.
+
+    The log names every holder, whether it is in the way or not.
+    """
+    found = _WAIT.search(wait)
+    if not found:
+        return True
+    holders = set(map(int, found["holders"].split(",")))
+    return int(found["pid"]) in readers or (found["mode"] == "AccessExclusiveLock" and bool(holders & readers))
 
 
 def _timed(times: list[float], action: Any) -> None:
