@@ -109,8 +109,8 @@ def published(settings: Settings) -> dict[str, str]:
 
 def broken_books(settings: Settings) -> list[str]:
     """Rows or money that are not where the ledger says; empty at any moment, also right after a crash."""
-    wrong = conservation.broken_promises(settings)
     with db.connect(settings) as conn:
+        wrong = conservation.losses(conn)
         if conn.execute(_MOVEMENTS_DO_NOT_ADD_UP.encode()).fetchone():
             wrong.append("release.publication does not lead to where release.current points")
     return wrong

@@ -6,13 +6,13 @@ import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from tests.conftest import EVE, LAST_DAY
 from tests.conservation import assert_conserved
 from tests.gate.conftest import LastDay
+from tests.helpers.late_sales import land, land_late_sale
 
 from memberhouse import db, gate, release
 from memberhouse import warehouse as building
@@ -82,7 +82,7 @@ def test_a_batch_forty_days_late_is_accepted_and_restates_its_day_and_week(
     settings, day = sample_until_the_eve, FORTY_DAYS_BEFORE
     week = day - timedelta(days=day.weekday())
     before, facts, weeks = _content(settings), _sales_by_day(settings), _kpi_by_week(settings)
-    _land_one_sale(tmp_path / "landing", settings, day, Decimal("1000.00"))
+    land_late_sale(tmp_path / "landing", settings, day, Decimal("1000.00"))
 
     report = load_landed(settings, tmp_path / "landing")
     assert (report.rows_loaded, report.rows_quarantined, report.refused) == (2, 0, [])
@@ -121,11 +121,11 @@ def _land_with_bad_rows(last_day: LastDay, feed: str, share: float) -> None:
     """The last day's real rows, and behind them so many that can't be read."""
     rows = last_day.rows(feed)
     bad = rows.head(round(len(rows) * share)).assign(net_amount="NaN")
-    _land(last_day.landing, feed, LAST_DAY, f"{feed}-r0", pd.concat([rows, bad]))
+    land(last_day.landing, feed, LAST_DAY, f"{feed}-r0", pd.concat([rows, bad]))
 
 
 def _land_bad_batches_that_do_not_matter(landing: Path, sample: Path) -> None:
-    folder = _land(landing, "tenders", LAST_DAY, "cut-short", pd.DataFrame({"store_id": ["367"] * 500}))
+    folder = land(landing, "tenders", LAST_DAY, "cut-short", pd.DataFrame({"store_id": ["367"] * 500}))
     stored = (folder / "tenders.csv.gz").read_bytes()
     (folder / "tenders.csv.gz").write_bytes(stored[:-8])
     manifest = (folder / "manifest.json").read_text()
@@ -141,45 +141,9 @@ def _land_bad_batches_that_do_not_matter(landing: Path, sample: Path) -> None:
     )
     (receipts,) = (sample / "pos/receipts" / str(EVE)).glob("all/*/receipts.csv.gz")
     rows = pd.read_csv(receipts, dtype=str, keep_default_na=False)
-    _land(landing, "receipts", EVE, "receipts-20171230", rows.head(len(rows) // 2))
+    land(landing, "receipts", EVE, "receipts-20171230", rows.head(len(rows) // 2))
     (again,) = (sample / "pos/receipt_lines" / str(EVE)).glob("all/*")
     shutil.copytree(again, landing / "pos/receipt_lines" / str(EVE) / "all/again")
-
-
-def _land_one_sale(landing: Path, settings: Settings, day: date, amount: Decimal) -> None:
-    """A sale to nobody in particular, at a store and of a product that sold that day."""
-    with db.connect(settings) as conn:
-        store_id, sku = conn.execute(
-            "select store_id, sku from bi.fct_receipt_line where business_date = %s order by 1, 2 limit 1", (day,)
-        ).fetchone()
-    receipt: dict[str, Any] = {
-        "store_id": store_id,
-        "register_id": "late",
-        "business_date": day,
-        "receipt_no": "late",
-        "receipt_type": "sale",
-    }
-    _land(
-        landing,
-        "receipts",
-        day,
-        "late",
-        pd.DataFrame([{**receipt, "sold_at": f"{day}T12:00:00", "gross_amount": amount, "net_amount": amount}]),
-    )
-    line = {**receipt, "line_no": 1, "sku": sku, "quantity": 1, "unit_price": amount, "net_amount": amount}
-    _land(landing, "receipt_lines", day, "late", pd.DataFrame([line]))
-
-
-def _land(landing: Path, feed: str, day: date, name: str, rows: pd.DataFrame) -> Path:
-    return write_batch(
-        landing,
-        source="pos",
-        feed=feed,
-        business_date=day,
-        name=name,
-        produced_at=datetime(2018, 1, 1, 6, tzinfo=UTC),
-        files=[NewFile(f"{feed}.csv.gz", rows.to_csv(index=False).encode(), rows=len(rows))],
-    )
 
 
 # ---------------------------------------------------------------- what is read
