@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tests.conftest import LAST_DAY, copy_of
 from tests.gate.conftest import LastDay, times_100
-from tests.helpers.late_sales import land_late_sale
+from tests.late_sales import land_late_sale
 
 from memberhouse import db, gate, release
 from memberhouse import warehouse as building

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import EVE, LAST_DAY
 from tests.conservation import assert_conserved
 from tests.gate.conftest import LastDay
-from tests.helpers.late_sales import land, land_late_sale
+from tests.late_sales import land, land_late_sale
 
 from memberhouse import db, gate, release
 from memberhouse import warehouse as building

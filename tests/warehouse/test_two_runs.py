@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.load.conftest import Till, lines
-from tests.warehouse.conftest import DAY, Shop
+from tests.shop import DAY, Shop
 
 from memberhouse import db, gate, ledger, release
 from memberhouse import warehouse as building
