@@ -61,9 +61,10 @@ def _publish(settings: Settings, conn: psycopg.Connection, asked: int | None, un
         step.detail["release_id"] = release_id
         moved: list[Movement] = []
         refused: list[PublishRefused] = []
-        for (group_name,) in conn.execute(
-            "select group_name from release.consistency_group order by group_name"
-        ).fetchall():
+        groups = conn.execute("select group_name from release.consistency_group order by group_name").fetchall()
+        # what was read so far needs no transaction; the pointer's own is short
+        conn.commit()
+        for (group_name,) in groups:
             try:
                 with conn.transaction():
                     movement = _publish_group(conn, group_name, release_id, unpin)
