@@ -30,6 +30,11 @@ LAST_DAY = date(2017, 12, 31)
 _numbers = count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The running Airflow comes last: it takes processor time from whatever is tested beside it."""
+    items.sort(key=lambda item: "tests/end_to_end/" in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """The state folder of an embedded Postgres that lives as long as the test session."""
