@@ -126,8 +126,6 @@ class Failpoints:
 
         @contextmanager
         def transaction(conn: psycopg.Connection, *args: Any, **options: Any) -> Iterator[Any]:
-            if self._phase == "publish":
-                self.passing("before-pointer")
             with begin(conn, *args, **options) as it:
                 yield it
                 # inside another transaction this one commits nothing yet
@@ -139,6 +137,9 @@ class Failpoints:
             sites = self._before_commit(conn)
             commit(conn)
             self._after_commit(sites)
+            if self._phase == "publish" and sites is None:
+                # what was read to decide; the pointer's own transaction comes next
+                self.passing("before-pointer")
 
         psycopg.Connection.transaction = transaction  # type: ignore[method-assign, assignment]
         psycopg.Connection.commit = commit_  # type: ignore[method-assign]

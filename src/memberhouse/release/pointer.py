@@ -61,17 +61,20 @@ def _publish(settings: Settings, conn: psycopg.Connection, asked: int | None, un
         step.detail["release_id"] = release_id
         moved: list[Movement] = []
         refused: list[PublishRefused] = []
-        groups = conn.execute("select group_name from release.consistency_group order by group_name").fetchall()
-        # what was read so far needs no transaction; the pointer's own is short
-        conn.commit()
-        for (group_name,) in groups:
+        for (group_name,) in conn.execute(
+            "select group_name from release.consistency_group order by group_name"
+        ).fetchall():
             try:
-                with conn.transaction():
-                    movement = _publish_group(conn, group_name, release_id, unpin)
+                movement = _movement(conn, group_name, release_id, unpin)
             except PublishRefused as error:
                 refused.append(error)
             else:
                 moved += [movement] if movement else []
+        freezing = {movement.group_name for movement in moved if _has_lifecycle(conn, movement.group_name)}
+        # reading needs no transaction, because nobody else moves the pointer now; the pointer's own is short
+        conn.commit()
+        for movement in moved:
+            _point(conn, movement, freeze=movement.group_name in freezing)
         conn.commit()
         if refused:
             raise refused[0]
@@ -190,7 +193,8 @@ def _built(conn: psycopg.Connection, asked: int | None) -> int:
     return int(row[0])
 
 
-def _publish_group(conn: psycopg.Connection, group_name: str, release_id: int, unpin: bool) -> Movement | None:
+def _movement(conn: psycopg.Connection, group_name: str, release_id: int, unpin: bool) -> Movement | None:
+    """How the group's pointer has to move to the release; None: it is there. Raises PublishRefused."""
     verdict = conn.execute(
         "select verdict, reason from release.verdict where group_name = %s and release_id = %s",
         (group_name, release_id),
@@ -206,7 +210,7 @@ def _publish_group(conn: psycopg.Connection, group_name: str, release_id: int, u
             "docs/runbook.md, “Release held”",
         )
     current = conn.execute(
-        "select release_id, is_pinned from release.current where group_name = %s for update", (group_name,)
+        "select release_id, is_pinned from release.current where group_name = %s", (group_name,)
     ).fetchone()
     if current and current[1] and not unpin:
         raise PublishRefused(
@@ -216,29 +220,33 @@ def _publish_group(conn: psycopg.Connection, group_name: str, release_id: int, u
         )
     if current and current[0] == release_id:
         return None
-    _freeze_thresholds(conn, group_name, release_id)
-    conn.execute(
-        "insert into release.current (group_name, release_id) values (%s, %s)"
-        " on conflict (group_name) do update set release_id = excluded.release_id,"
-        " published_at = clock_timestamp(), is_pinned = false",
-        (group_name, release_id),
-    )
     return Movement(group_name, release_id, current[0] if current else None)
 
 
-def _freeze_thresholds(conn: psycopg.Connection, group_name: str, release_id: int) -> None:
-    """What a published number rests on does not move any more (only the group with the lifecycle has it)."""
-    has_lifecycle = conn.execute(
-        "select 1 from release.versioned_table where table_name = 'loyal_threshold' and group_name = %s",
-        (group_name,),
-    ).fetchone()
-    if has_lifecycle:
+def _point(conn: psycopg.Connection, movement: Movement, *, freeze: bool) -> None:
+    """Move the pointer. freeze: the loyal thresholds too, because what a published number rests on does not
+    move any more."""
+    if freeze:
         conn.execute(
             "insert into release.frozen_loyal_threshold (quarter_start, loyal_threshold_amount, release_id)"
             " select quarter_start, loyal_threshold_amount, %s from marts.loyal_threshold"
             " on conflict (quarter_start) do nothing",
-            (release_id,),
+            (movement.release_id,),
         )
+    conn.execute(
+        "insert into release.current (group_name, release_id) values (%s, %s)"
+        " on conflict (group_name) do update set release_id = excluded.release_id,"
+        " published_at = clock_timestamp(), is_pinned = false",
+        (movement.group_name, movement.release_id),
+    )
+
+
+def _has_lifecycle(conn: psycopg.Connection, group_name: str) -> bool:
+    row = conn.execute(
+        "select 1 from release.versioned_table where table_name = 'loyal_threshold' and group_name = %s",
+        (group_name,),
+    ).fetchone()
+    return row is not None
 
 
 def _published_before(conn: psycopg.Connection, group_name: str, current: int) -> int | None:
