@@ -194,8 +194,11 @@ class Night:
             raise Violated(f"after {fault} the worker was stuck: {self.log()}")
         elif plan.whole and fault.site in BETWEEN_STEPS and attempt.code == 0:
             raise Violated(f"after {fault} the run went on, without the build lock: {self.log()}")
-        elif attempt.code != 0 and ("What to do: " not in attempt.output or "Traceback" in attempt.output):
-            raise Violated(f"after {fault} it was not said what to do: {attempt.output[-2000:]}")
+        elif attempt.code != 0:
+            # what dbt said before is its own
+            told = attempt.output.rpartition("Error: ")[2]
+            if "What to do: " not in told or "Traceback" in told:
+                raise Violated(f"after {fault} it was not said what to do: {attempt.output[-2000:]}")
 
     def _check_readers(self, fault: Fault, expected: str | None) -> str:
         seen = evidence.seen_by_readers(self.settings)
