@@ -9,7 +9,8 @@ from psycopg import sql
 
 from memberhouse import db
 from memberhouse.settings import Settings
-from memberhouse.sources.feeds import FEEDS, Feed
+from memberhouse.sources.contract import Feed
+from memberhouse.sources.feeds import FEEDS
 
 # Each finds the batches that break a promise, and must find none.
 _BROKEN_BATCHES = {

@@ -27,7 +27,7 @@ from memberhouse.landing import NewFile, write_batch
 from memberhouse.load import load_landed
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
-from memberhouse.sources.feeds import ensure_raw_tables
+from memberhouse.sources.raw_tables import ensure_raw_tables
 
 FIRST_DAY = date(2026, 3, 2)
 STORES = 200

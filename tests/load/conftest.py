@@ -18,7 +18,8 @@ from memberhouse.landing import NewFile, write_batch
 from memberhouse.load import LoadReport, load_landed
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
-from memberhouse.sources.feeds import FEEDS, ensure_raw_tables
+from memberhouse.sources.feeds import FEEDS
+from memberhouse.sources.raw_tables import ensure_raw_tables
 
 DAY = date(2026, 3, 2)
 LINE_HEADER = "store_id,register_id,business_date,receipt_no,receipt_type,line_no,sku,quantity,net_amount"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from memberhouse.load import checks
 from memberhouse.load.reader import FileReader, Reject
 from memberhouse.load.refused import Refused
-from memberhouse.sources.feeds import Feed
+from memberhouse.sources.contract import Feed
 
 
 @dataclass(frozen=True)

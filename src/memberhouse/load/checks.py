@@ -20,7 +20,8 @@ import psycopg
 from psycopg import sql
 
 from memberhouse.landing import Manifest
-from memberhouse.sources.feeds import FEEDS, Feed
+from memberhouse.sources.contract import Feed
+from memberhouse.sources.feeds import FEEDS
 
 HEAD_OFFICE_ZONE = "Asia/Shanghai"
 APP_STORE = "APP"
@@ -127,7 +128,9 @@ def _checks(feed: Feed) -> list[_Check]:
         for column in feed.columns
         if column.required
     ]
-    for column in feed.loaded_columns:
+    for column in feed.columns:
+        if column.personal:
+            continue
         if column.kind == "choice":
             allowed = ", ".join(f"'{choice}'" for choice in column.choices)
             checks.append(
@@ -152,7 +155,7 @@ def _checks(feed: Feed) -> list[_Check]:
             _Check(
                 "unknown_store",
                 feed.store,
-                "store.store_id is null",
+                f"r.{feed.store} is not null and store.store_id is null",
                 "no loaded stores file has the store {value!r}",
             )
         )
@@ -165,7 +168,7 @@ def _checks(feed: Feed) -> list[_Check]:
             )
         )
     zone = "store.timezone" if feed.store else f"'{HEAD_OFFICE_ZONE}'"
-    for column in feed.loaded_columns:
+    for column in feed.columns:
         if column.kind == "timestamp" and not column.may_be_future:
             checks.append(
                 _Check(

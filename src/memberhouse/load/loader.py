@@ -18,7 +18,7 @@ from memberhouse.landing import LandedBatch, find_batches
 from memberhouse.load.report import BatchResult, LoadReport
 from memberhouse.load.stream import Stream, Waiting
 from memberhouse.settings import Settings
-from memberhouse.sources.feeds import ensure_raw_tables
+from memberhouse.sources.raw_tables import ensure_raw_tables
 
 DEFAULT_BAD_SHARE = 0.05
 _PROGRESS_SECONDS = 2.0

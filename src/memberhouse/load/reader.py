@@ -30,7 +30,7 @@ from typing import Any
 
 from memberhouse.landing.manifest import FileEntry
 from memberhouse.load.refused import Refused
-from memberhouse.sources.feeds import Feed
+from memberhouse.sources.contract import Feed
 
 # A longer field is no field of a till or an app, and COPY's error handling would repeat it.
 MAX_FIELD = 131_072
@@ -198,7 +198,7 @@ class FileReader:
         self._tail = self._byte_blocks()
         self._head = list(itertools.islice(self._tail, 1))
         if self._is_json:
-            self._names = [column.name for column in self.feed.loaded_columns]
+            self._names = [column.name for column in self.feed.columns if not column.personal]
             self.columns = [*self._names, JSON_EXTRAS]
             self.extra_columns = {JSON_EXTRAS: "jsonb"}
         else:

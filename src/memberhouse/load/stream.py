@@ -28,7 +28,9 @@ from memberhouse.load import accounts, checks
 from memberhouse.load.reader import FileReader, Located, Reject
 from memberhouse.load.refused import Refused
 from memberhouse.load.report import BatchResult, LoadReport
-from memberhouse.sources.feeds import FEEDS, Feed, ensure_extra_columns
+from memberhouse.sources.contract import Feed
+from memberhouse.sources.feeds import FEEDS
+from memberhouse.sources.raw_tables import ensure_extra_columns
 
 _REASONS_SHOWN = 3
 

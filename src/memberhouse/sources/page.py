@@ -10,7 +10,8 @@ from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
-from memberhouse.sources.feeds import FEEDS, Column, Feed
+from memberhouse.sources.contract import Column, Feed
+from memberhouse.sources.feeds import FEEDS
 
 _SOURCES = {
     "reference": "Reference data: from head office, the whole list each time",

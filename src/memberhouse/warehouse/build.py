@@ -15,7 +15,7 @@ import psycopg
 from memberhouse import db, ledger
 from memberhouse.errors import DatabaseLost, MemberhouseError
 from memberhouse.settings import Settings
-from memberhouse.sources.feeds import ensure_raw_tables
+from memberhouse.sources.raw_tables import ensure_raw_tables
 from memberhouse.warehouse import dbt
 
 # One build, gate or publication at a time: a release's rows stand in tables that the next build tidies.
