@@ -11,7 +11,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pendulum
-from airflow.sdk import Asset, CronDataIntervalTimetable, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    ObjectStoragePath,
+    RetryAction,
+    RetryRule,
+)
 from airflow.sdk.exceptions import AirflowSkipException
 
 from memberhouse.errors import DatabaseLost, MemberhouseError
@@ -105,14 +112,33 @@ def skipped_if_overtaken() -> Iterator[None]:
         raise AirflowSkipException(overtaken.message) from overtaken
 
 
-def load_landed_until(day: date, sources: Collection[str]) -> str:
+def landing() -> Any:
+    """The landing root: a folder, or a place in object storage that one of Airflow's connections reaches."""
+    from memberhouse.settings import Settings
+
+    place = os.environ.get("MEMBERHOUSE_LANDING") or str(Settings.from_env().home / "landing")
+    if "://" in place:
+        return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION"))
+    return Path(place)
+
+
+def load_landed_until(day: date, sources: Collection[str], part: tuple[int, int] = (0, 1)) -> str:
     """Load every batch of ``sources`` that has landed for ``day`` or before and is not loaded yet.
 
-    A refused batch does not stop the others; the loader raises the alert. Returns one sentence.
+    part: which of how many parts of them. A refused batch does not stop the others; the loader raises the
+    alert. Returns one sentence.
     """
     from memberhouse.load import load_landed
     from memberhouse.settings import Settings
 
-    settings = Settings.from_env()
-    root = os.environ.get("MEMBERHOUSE_LANDING", settings.home / "landing")
-    return load_landed(settings, Path(root), until=day, sources=sources, progress=print).summary()
+    report = load_landed(Settings.from_env(), landing(), until=day, sources=sources, progress=print, part=part)
+    return report.summary()
+
+
+def parts_to_load_until(day: date, sources: Collection[str]) -> list[tuple[int, int]]:
+    """The parts in which those batches can be loaded side by side: which, of how many."""
+    from memberhouse.load import parts_to_load
+    from memberhouse.settings import Settings
+
+    parts = parts_to_load(Settings.from_env(), landing(), until=day, sources=sources)
+    return [(number, parts) for number in range(parts)]

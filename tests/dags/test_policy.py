@@ -78,7 +78,7 @@ def test_assets_connect_the_dags(bag: Any) -> None:
         tasks = bag.dags[dag_id].tasks
         return {task.task_id: [asset.name for asset in task.outlets] for task in tasks if task.outlets}
 
-    assert hands_on("ingest_pos") == {"load": ["raw_pos"]}
+    assert hands_on("ingest_pos") == {"deliver": ["raw_pos"]}
     assert hands_on("ingest_app") == {"load": ["raw_app"]}
     assert {asset.name for asset in bag.dags["build_warehouse"].schedule.objects} == {"raw_pos", "raw_app"}
     assert type(bag.dags["build_warehouse"].schedule).__name__ == "AssetAny"

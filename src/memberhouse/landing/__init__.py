@@ -2,5 +2,16 @@
 
 from memberhouse.landing.batches import LandedBatch, NewFile, Problem, find_batches, write_batch
 from memberhouse.landing.manifest import FileEntry, Manifest
+from memberhouse.landing.root import AnyPath, landing_root
 
-__all__ = ["FileEntry", "LandedBatch", "Manifest", "NewFile", "Problem", "find_batches", "write_batch"]
+__all__ = [
+    "AnyPath",
+    "FileEntry",
+    "LandedBatch",
+    "Manifest",
+    "NewFile",
+    "Problem",
+    "find_batches",
+    "landing_root",
+    "write_batch",
+]
