@@ -40,7 +40,8 @@ class TestEach:
         for task in dag.tasks:
             assert task.owner == "crm-data"
             assert task.retries > 0
-            assert task.on_failure_callback == [shared.tell_failure]
+            told = task.on_failure_callback  # of a mapped task not in a list
+            assert told in ([shared.tell_failure], shared.tell_failure)
 
     def test_it_is_small_and_leaves_the_work_to_the_package(self, path: Path) -> None:
         source = path.read_text()
