@@ -63,7 +63,7 @@ class LandedBatch:
 def find_batches(root: Path, *, until: date | None = None, sources: Collection[str] | None = None) -> list[LandedBatch]:
     """Every batch under `root` in loading order: by date, then reference data first, then revision.
 
-    until: the last business date wanted. sources: only these.
+    until: the last business date wanted. sources: only these; ``pos/APP`` means the store APP of pos alone.
     A folder without a manifest is not there yet and is left out. A batch whose manifest is not sound,
     or does not agree with its folders, is returned with its problem.
     """
@@ -79,7 +79,8 @@ def _loading_order(batch: LandedBatch) -> tuple[Any, ...]:
 
 def _batch_folders(root: Path, until: date | None, sources: Collection[str] | None) -> Iterator[Path]:
     for source in _folders(root):
-        if sources is not None and source.name not in sources:
+        stores = _wanted_stores(source.name, sources)
+        if stores is not None and not stores:
             continue
         for feed in _folders(source):
             for day in _folders(feed):
@@ -90,9 +91,18 @@ def _batch_folders(root: Path, until: date | None, sources: Collection[str] | No
                 if until is not None and business_date > until:
                     continue
                 for store in _folders(day):
+                    if stores is not None and store.name not in stores:
+                        continue
                     for batch in _folders(store):
                         if (batch / MANIFEST_NAME).is_file():
                             yield batch
+
+
+def _wanted_stores(source: str, sources: Collection[str] | None) -> set[str] | None:
+    """Of which stores a source's batches are wanted; None: of all."""
+    if sources is None or source in sources:
+        return None
+    return {store for name, _, store in (each.partition("/") for each in sources) if name == source}
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -158,6 +168,16 @@ class NewFile:
     amount_total: Decimal | None = None
 
 
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file to land that is on the landing area's disk already, as it is to lie there: it is moved."""
+
+    name: str
+    path: Path
+    rows: int
+    amount_total: Decimal | None = None
+
+
 def write_batch(
     root: Path,
     *,
@@ -165,7 +185,7 @@ def write_batch(
     feed: str,
     business_date: date,
     name: str,
-    files: Sequence[NewFile],
+    files: Sequence[NewFile | WrittenFile],
     produced_at: datetime,
     store_id: str = EVERY_STORE,
     revision: int = 0,
@@ -183,16 +203,8 @@ def write_batch(
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for file in files:
-        stored = file.content
-        if file.name.endswith(".gz"):
-            stored = gzip.compress(file.content, compresslevel=6, mtime=0)
-        _write_whole(folder / file.name, stored, durable)
-        entry: dict[str, Any] = {
-            "name": file.name,
-            "sha256": hashlib.sha256(stored).hexdigest(),
-            "bytes": len(stored),
-            "rows": file.rows,
-        }
+        sha256, size = _move(file, folder, durable) if isinstance(file, WrittenFile) else _write(file, folder, durable)
+        entry: dict[str, Any] = {"name": file.name, "sha256": sha256, "bytes": size, "rows": file.rows}
         if file.amount_total is not None:
             entry["amount_total"] = str(file.amount_total)
         entries.append(entry)
@@ -209,6 +221,26 @@ def write_batch(
     }
     _write_whole(folder / MANIFEST_NAME, (json.dumps(manifest, indent=2) + "\n").encode(), durable)
     return folder
+
+
+def _write(file: NewFile, folder: Path, durable: bool) -> tuple[str, int]:
+    """Write a file's content; its checksum and bytes as it lies there."""
+    stored = file.content
+    if file.name.endswith(".gz"):
+        stored = gzip.compress(file.content, compresslevel=6, mtime=0)
+    _write_whole(folder / file.name, stored, durable)
+    return hashlib.sha256(stored).hexdigest(), len(stored)
+
+
+def _move(file: WrittenFile, folder: Path, durable: bool) -> tuple[str, int]:
+    """Move a file into the batch; its checksum and bytes."""
+    with file.path.open("rb") as stored:
+        sha256 = hashlib.file_digest(stored, "sha256").hexdigest()
+        size = os.fstat(stored.fileno()).st_size
+        if durable:
+            os.fsync(stored.fileno())
+    file.path.replace(folder / file.name)
+    return sha256, size
 
 
 def _write_whole(path: Path, content: bytes, durable: bool) -> None:

@@ -22,9 +22,9 @@ from psycopg import sql
 from memberhouse.landing import Manifest
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
+from memberhouse.sources.pos import APP_STORE
 
 HEAD_OFFICE_ZONE = "Asia/Shanghai"
-APP_STORE = "APP"
 
 
 @dataclass(frozen=True)
