@@ -148,6 +148,7 @@ def test_more_pages_and_larger_ones_than_can_be_are_refused(fifty_coupons: AppBa
 
 
 def test_half_a_page_is_read_again_and_refused_when_it_stays_so(fifty_coupons: AppBackEnd, walk: Walk) -> None:
+    fail(fifty_coupons, "server_error", times=5)
     fail(fifty_coupons, "malformed", times=2)
     assert walk() == ALL
     fail(fifty_coupons, "malformed", times=10_000)

@@ -92,6 +92,7 @@ def extract(
                 parts = _Parts(work, business_date, by_row=resource in ORDER_RESOURCES)
                 for page in pages:
                     _refuse_a_clock_gone_back(resource, updated_since, page.as_of)
+                    parts.begin(page.as_of)
                     for row in page.rows:
                         parts.add(row)
                     if progress and pages.count % 100 == 0:
@@ -162,6 +163,9 @@ class _Parts:
 
     by_row: each row's own date; a row without a readable one goes to `business_date`, where the loader will
     say what is wrong with it. digest: over all rows in their order, and `business_date`.
+
+    The files carry the back end's clock as their time. So the same rows as of another moment are other files,
+    and the loader looks at each row again: one that was from the future then may not be now.
     """
 
     def __init__(self, folder: Path, business_date: date, *, by_row: bool) -> None:
@@ -170,8 +174,14 @@ class _Parts:
         self._folder = folder
         self._business_date = business_date
         self._by_row = by_row
+        self._time: int | None = None
         self._held: dict[date, list[bytes]] = defaultdict(list)
         self._held_bytes = 0
+
+    def begin(self, as_of: datetime) -> None:
+        """Take the time of the first page for that of the files."""
+        if self._time is None:
+            self._time = int(as_of.timestamp())
 
     def add(self, row: bytes) -> None:
         line = row + b"\n"
@@ -186,7 +196,7 @@ class _Parts:
         """Append to each file what is held for it, as a gzip member of its own."""
         for day, lines in self._held.items():
             with self.path(day).open("ab") as file:
-                file.write(gzip.compress(b"".join(lines), compresslevel=6, mtime=0))
+                file.write(gzip.compress(b"".join(lines), compresslevel=6, mtime=self._time))
             self.rows[day] += len(lines)
         self._held.clear()
         self._held_bytes = 0

@@ -68,9 +68,13 @@ class _NoPage(_Passing):
 class _BrokenForGood(stop_base):
     """Stops asking for a page that is none, and stays so."""
 
+    def __init__(self) -> None:
+        self._reads = 0
+
     def __call__(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return isinstance(error, _NoPage) and state.attempt_number >= _READS_OF_A_BROKEN_PAGE
+        self._reads += isinstance(error, _NoPage)
+        return self._reads >= _READS_OF_A_BROKEN_PAGE
 
 
 _MAY_PASS = (_Passing, httpx.TransportError, httpx.DecodingError)
