@@ -26,6 +26,7 @@ from memberhouse.errors import AppNotReached, MemberhouseError
 from memberhouse.extract import RESOURCES
 from memberhouse.landing import find_batches, write_batch
 from memberhouse.landing.batches import NewFile
+from memberhouse.settings import Settings
 from memberhouse.simulate.app_backend import AppBackEnd
 
 pytestmark = pytest.mark.services
@@ -53,6 +54,12 @@ def test_first_everything_then_what_changed_since(road: Road) -> None:
     road.load()
     road.assert_same("coupons", "coupon_id", "funding", "updated_at")
     assert_conserved(road.settings)
+
+
+def test_it_may_be_the_first_thing_that_a_new_warehouse_sees(road: Road, warehouse: Settings) -> None:
+    fill(road.back_end)
+    road.settings = replace(warehouse, app=road.settings.app)
+    assert road.bring("coupons").rows_loaded == 25
 
 
 def test_the_overlap_can_be_chosen(road: Road) -> None:
@@ -110,7 +117,7 @@ class TestTheWatermark:
         road.back_end.clock_off = timedelta(0)
         with pytest.raises(MemberhouseError, match="clock of the app's back end is off") as caught:
             road.extract("coupons")
-        assert "“App's clock is off”" in caught.value.next_action
+        assert "“App clock is off”" in caught.value.next_action
         road.extract("coupons", since=NOW - timedelta(days=1))
         road.load()
         assert road.watermark("coupons") == NOW

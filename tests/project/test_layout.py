@@ -108,7 +108,9 @@ def test_another_name_for_a_member_is_seen(text: str) -> None:
     assert other_names(text) != set()
 
 
-@pytest.mark.parametrize("text", ["set local client_min_messages = warning", "current_user", "psycopg.ClientCursor", "httpx.Client"])
+@pytest.mark.parametrize(
+    "text", ["set local client_min_messages = warning", "current_user", "psycopg.ClientCursor", "httpx.Client"]
+)
 def test_a_technical_word_is_none(text: str) -> None:
     assert other_names(text) == set()
 

@@ -84,9 +84,10 @@ def extract(
     app = _configured(settings)
     if resource not in RESOURCES:
         raise MemberhouseError(f"The app has no resource {resource!r}.", f"There are: {', '.join(RESOURCES)}.")
+    reached = watermark(settings, resource)
     with ledger.step(settings, f"extract {resource}", app.url) as step:
+        updated_since = _beginning(app, reached, since)
         with _alone(landing / _WORK, resource) as work:
-            updated_since = _beginning(app, watermark(settings, resource), since)
             with httpx.Client(base_url=app.url, headers={"Authorization": f"Bearer {app.token}"}) as http:
                 pages = Pages(http, resource, updated_since, patience or Patience())
                 parts = _Parts(work, business_date, by_row=resource in ORDER_RESOURCES)
@@ -134,7 +135,7 @@ def _refuse_a_clock_gone_back(resource: str, updated_since: datetime | None, as_
         raise MemberhouseError(
             f"The clock of the app's back end is off: it says {as_of.isoformat()}, and {resource} was extracted up"
             f" to {updated_since.isoformat()} and the overlap by that clock already.",
-            "Nothing was landed. See docs/runbook.md, “App's clock is off”.",
+            "Nothing was landed. See docs/runbook.md, “App clock is off”.",
         )
 
 

@@ -19,7 +19,7 @@ from memberhouse.errors import AppNotReached, MemberhouseError
 
 log = logging.getLogger(__name__)
 
-_NEXT = "Nothing was landed. See docs/runbook.md, “App's back end breaks its contract”."
+_NEXT = "Nothing was landed. See docs/runbook.md, “App back end breaks its contract”."
 _READS_OF_A_BROKEN_PAGE = 3
 _SHOWN = 200  # characters of an answer that is no page
 
@@ -140,8 +140,8 @@ class Pages:
             said = str(error) or type(error).__name__
             raise AppNotReached(
                 f"The app's back end did not answer for /v1/{self.resource}, page {self.count + 1:,}: {said}.",
-                "Nothing was landed, and the next run begins where this one did. See docs/runbook.md,"
-                " “App's back end not reached”.",
+                "Nothing was landed, and the next run begins where this one did."
+                " See docs/runbook.md, “App back end not reached”.",
             ) from error
 
     def _ask(self, cursor: str | None) -> Page:
@@ -156,8 +156,7 @@ class Pages:
         if status in (401, 403):
             raise MemberhouseError(
                 f"The app's back end refused the token for /v1/{self.resource} ({status}).",
-                "It is wrong or has expired; nothing was landed. See docs/runbook.md,"
-                " “App's back end refuses the token”.",
+                "It is wrong or has expired; nothing was landed. See docs/runbook.md, “App back end refuses the token”.",
             )
         if status in (408, 425, 429) or status >= 500:
             raise _Passing(f"it answered {status}", _asked_wait(answer))
