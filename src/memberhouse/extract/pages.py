@@ -156,7 +156,7 @@ class Pages:
         if status in (401, 403):
             raise MemberhouseError(
                 f"The app's back end refused the token for /v1/{self.resource} ({status}).",
-                "It is wrong or has expired; nothing was landed. See docs/runbook.md, “App back end refuses the token”.",
+                "It is wrong or expired; nothing was landed. See docs/runbook.md, “App back end refuses the token”.",
             )
         if status in (408, 425, 429) or status >= 500:
             raise _Passing(f"it answered {status}", _asked_wait(answer))
