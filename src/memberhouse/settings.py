@@ -32,6 +32,8 @@ class Settings:
     database_url: libpq URL of the warehouse (``DATABASE_URL``); ``None`` means the embedded one.
     project_root: the checkout that holds ``dags/``, ``dbt_project/`` and ``expectations/``
         (``MEMBERHOUSE_PROJECT``; by default the checkout this package is installed from).
+    vault_key: the key of the tokens that stand for personal data (``MEMBERHOUSE_VAULT_KEY``); ``None`` means
+        the one in the state folder. vault_key_version: its number (``MEMBERHOUSE_VAULT_KEY_VERSION``).
     alert_webhook: URL that alerts are posted to (``MEMBERHOUSE_ALERT_WEBHOOK``), if any.
     app: the app's back end, if there is one to extract from.
     app_token: the bearer token that its stand-in asks for (``MEMBERHOUSE_APP_TOKEN``).
@@ -43,6 +45,8 @@ class Settings:
     alert_webhook: str | None = None
     app: AppBackEnd | None = None
     app_token: str = field(default="", repr=False)
+    vault_key: str | None = field(default=None, repr=False)
+    vault_key_version: int = 1
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -54,6 +58,8 @@ class Settings:
             alert_webhook=os.environ.get("MEMBERHOUSE_ALERT_WEBHOOK") or None,
             app=_app_back_end(),
             app_token=_app_token(),
+            vault_key=os.environ.get("MEMBERHOUSE_VAULT_KEY") or None,
+            vault_key_version=int(os.environ.get("MEMBERHOUSE_VAULT_KEY_VERSION") or 1),
         )
 
 
