@@ -157,10 +157,9 @@ class TestTheSameAgain:
         """A back end that tells the time in whole hours, for instance."""
         fill(road.back_end)
         road.bring("coupons")
-        road.bring("coupons")
-        road.back_end.put("coupons", coupon(100, NOW))
-        report = road.bring("coupons")
-        assert report.refused == []
+        for number in (100, 101):
+            road.back_end.put("coupons", coupon(number, NOW))
+            assert road.bring("coupons").refused == []
         road.assert_same("coupons", "coupon_id", "updated_at")
 
     def test_no_row_lands_nothing(self, road: Road) -> None:
@@ -199,6 +198,7 @@ class TestInterrupted:
         program = (
             "import sys; from dataclasses import replace; from datetime import date; from pathlib import Path\n"
             "from memberhouse.extract import Patience, extract; from memberhouse.settings import Settings\n"
+            "from memberhouse.extract import extraction; extraction._HELD = 0  # every row goes to disk at once\n"
             "few = Patience(page_rows=10)\n"
             "extract(Settings.from_env(), Path(sys.argv[1]), 'coupons', date(2026, 3, 2), patience=few)"
         )
@@ -385,6 +385,7 @@ def test_what_is_not_configured_is_named(road: Road, tmp_path: Path) -> None:
         (replace(app, token=""), "MEMBERHOUSE_APP_TOKEN is empty"),
         (replace(app, token="two\nlines"), "MEMBERHOUSE_APP_TOKEN is empty, or has characters"),
         (replace(app, url="app.example"), "no http"),
+        (replace(app, overlap=timedelta(hours=-1)), "MEMBERHOUSE_APP_OVERLAP_HOURS is negative"),
     ):
         road.settings = replace(road.settings, app=wrong)
         with pytest.raises(MemberhouseError, match=told):

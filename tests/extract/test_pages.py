@@ -213,6 +213,14 @@ def test_json_that_is_no_page_is_refused_at_once(page: Any, told: str) -> None:
     assert len(asked) == 1
 
 
+def test_what_is_told_of_a_page_has_nothing_of_its_rows() -> None:
+    for page in ({"data": [{"phone": "13800138000"}], "next_cursor": None}, '{"data": [{"phone": "13800138000"}'):
+        pages, _ = answers(httpx.Response(200, text=page if isinstance(page, str) else json.dumps(page)))
+        with pytest.raises(MemberhouseError, match="no page") as caught:
+            list(pages)
+        assert "13800138000" not in str(caught.value)
+
+
 @pytest.mark.parametrize("status", [302, 400, 404, 410])
 def test_another_answer_is_told_with_what_it_says(status: int) -> None:
     pages, asked = answers(httpx.Response(status, text="no such thing", headers={"Location": "http://elsewhere"}))

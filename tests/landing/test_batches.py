@@ -192,3 +192,21 @@ def test_one_store_of_a_source_can_be_asked_for(tmp_path: Path) -> None:
     assert found("app", "pos/APP") == ["app all", "pos APP"]
     assert found("pos", "pos/APP") == ["pos APP", "pos S1"]
     assert found("app/APP") == []
+
+
+def test_what_an_extraction_says_of_itself_is_part_of_the_contract(tmp_path: Path) -> None:
+    sound = {"resource": "stores", "updated_since": None, "watermark": "2026-03-03T04:00:00Z", "parts": 2}
+    for name, extract in (
+        ("a", sound),
+        ("b", {**sound, "watermark": "2026-03-03T04:00:00"}),
+        ("c", {**sound, "parts": 0}),
+    ):
+        land(tmp_path, name=name, extra={"extract": extract})
+    a, b, c = find_batches(tmp_path)
+    assert a.manifest is not None
+    assert a.manifest.unknown_keys() == []
+    assert [batch.problem.code if batch.problem else None for batch in (a, b, c)] == [
+        None,
+        "bad_manifest",
+        "bad_manifest",
+    ]

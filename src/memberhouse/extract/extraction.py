@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -112,6 +112,8 @@ def _configured(settings: Settings) -> AppBackEnd:
         wrong = "MEMBERHOUSE_APP_URL is no http(s) address"
     elif not re.fullmatch(r"[!-~]+", app.token):
         wrong = "MEMBERHOUSE_APP_TOKEN is empty, or has characters that no token has"
+    elif app.overlap < timedelta(0):
+        wrong = "MEMBERHOUSE_APP_OVERLAP_HOURS is negative"
     else:
         return app
     raise MemberhouseError(

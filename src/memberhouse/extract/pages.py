@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _NEXT = "Nothing was landed. See docs/runbook.md, “App back end breaks its contract”."
 _READS_OF_A_BROKEN_PAGE = 3
-_SHOWN = 200  # characters of an answer that is no page
+_SHOWN = 200  # characters of a refusal
 
 # A string, or a bracket outside of strings. Possessive: a page of one open string takes no longer than others.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
@@ -99,7 +100,7 @@ class Pages:
     count: int = 0
 
     def __iter__(self) -> Iterator[Page]:
-        seen: set[str] = set()
+        seen: set[bytes] = set()  # fingerprints: cursors may be long, and pages many
         cursor: str | None = None
         while True:
             page = self._ask_until_answered(cursor)
@@ -108,11 +109,12 @@ class Pages:
             self.latest = max(self.latest, page.as_of)
             cursor = page.next_cursor
             if cursor is not None:
-                if cursor in seen:
+                fingerprint = hashlib.sha256(cursor.encode(errors="surrogatepass")).digest()
+                if fingerprint in seen:
                     raise self._broken(f"handed out a cursor a second time, after {self.count:,} pages")
                 if self.count >= self.patience.pages:
                     raise self._broken(f"has more than {self.patience.pages:,} pages")
-                seen.add(cursor)
+                seen.add(fingerprint)
             yield page
             if cursor is None:
                 return
@@ -152,7 +154,7 @@ class Pages:
             query["cursor"] = cursor
         with self.http.stream("GET", f"/v1/{self.resource}", params=query, timeout=self.patience.timeout) as answer:
             content = self._content(answer)
-        status, said = answer.status_code, content[:_SHOWN].decode(errors="replace")
+        status = answer.status_code
         if status in (401, 403):
             raise MemberhouseError(
                 f"The app's back end refused the token for /v1/{self.resource} ({status}).",
@@ -161,10 +163,11 @@ class Pages:
         if status in (408, 425, 429) or status >= 500:
             raise _Passing(f"it answered {status}", _asked_wait(answer))
         if status != 200:
-            raise self._broken(f"answered {status}: {said!r}")
+            raise self._broken(f"answered {status}: {content[:_SHOWN].decode(errors='replace')!r}")
         page = read_page(content)
         if isinstance(page, str):
-            raise self._broken(f"gave an answer that is no page: {page}: {said!r}")
+            # without the answer itself: it may hold personal data, and this goes into logs and alerts
+            raise self._broken(f"gave an answer that is no page: {page}")
         return page
 
     def _content(self, answer: httpx.Response) -> bytes:

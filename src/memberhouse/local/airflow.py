@@ -114,7 +114,7 @@ def environment(
             "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": folder / "logs" / "parsing",
             "COLORED_CONSOLE_LOG": False,
             # They would fill the logs with a line a request, and hundreds a gate.
-            "NAMESPACE_LEVELS": "http.access=WARNING great_expectations=WARNING",
+            "NAMESPACE_LEVELS": "http.access=WARNING httpx=WARNING great_expectations=WARNING",
         },
         "API": {
             "HOST": HOST,
