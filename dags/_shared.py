@@ -21,7 +21,8 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from memberhouse.errors import DatabaseLost, MemberhouseError
+from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
+from memberhouse.extract.resources import RESOURCES
 
 RAW_POS = Asset("raw_pos")
 RAW_APP = Asset("raw_app")
@@ -38,6 +39,10 @@ START = pendulum.datetime(2017, 1, 1, tz=HEAD_OFFICE_ZONE)
 # A data set that has ended, such as the sample, has a last business date: no day after it is scheduled.
 _LAST = os.environ.get("MEMBERHOUSE_LAST_BUSINESS_DATE")
 END = pendulum.parse(_LAST, tz=HEAD_OFFICE_ZONE).end_of("day") if _LAST else None
+
+
+# What is extracted from the app's back end: nothing, where none is configured.
+APP_RESOURCES = list(RESOURCES) if os.environ.get("MEMBERHOUSE_APP_URL") else []
 
 
 def tell_failure(context: Mapping[str, Any]) -> None:
@@ -70,6 +75,7 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(DatabaseLost, action=RetryAction.DEFAULT),
+            RetryRule(AppNotReached, action=RetryAction.DEFAULT),
             RetryRule(MemberhouseError, action=RetryAction.FAIL),
         ]
     ),
@@ -122,8 +128,24 @@ def landing() -> Any:
     return Path(place)
 
 
-def load_landed_until(day: date, sources: Collection[str], part: tuple[int, int] = (0, 1)) -> str:
-    """Load every batch of ``sources`` that has landed for ``day`` or before and is not loaded yet.
+def extract_from_app(resource: str, day: date) -> str:
+    """Land what changed of a resource of the app's back end since it was loaded last. Returns one sentence."""
+    from memberhouse.extract import extract
+    from memberhouse.settings import Settings
+
+    settings = Settings.from_env()
+    return extract(settings, landing(), resource, day, progress=print).summary()
+
+
+def load_app_until(day: date) -> str:
+    """`load_landed_until` for the app; and where its orders are extracted, those of any date: an extraction
+    counts as loaded when all of it is, and it has orders of the day that has just begun."""
+    orders = [load_landed_until(None, sources=("pos/APP",))] if APP_RESOURCES else []
+    return "; ".join([*orders, load_landed_until(day, sources=("app",))])
+
+
+def load_landed_until(day: date | None, sources: Collection[str], part: tuple[int, int] = (0, 1)) -> str:
+    """Load every batch of ``sources`` that has landed for ``day`` or before (None: any) and is not loaded yet.
 
     part: which of how many parts of them. A refused batch does not stop the others; the loader raises the
     alert. Returns one sentence.

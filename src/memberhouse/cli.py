@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,21 @@ from memberhouse.landing import AnyPath, landing_root
 from memberhouse.settings import Settings
 
 EXIT_HELD = 3
+
+
+class _Moment(click.ParamType[datetime]):
+    """A moment, ISO 8601 with an offset."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"{value!r} is no moment; write 2026-03-02T18:30:00+08:00", param, ctx)
+        return moment
 
 
 class _Date(click.ParamType[date]):
@@ -149,6 +164,38 @@ _streams = click.option(
 def load(folder: AnyPath, streams: int) -> None:
     """Load every landed batch below DIR that is not loaded yet."""
     _load(Settings.from_env(), folder, streams)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("resources", metavar="[RESOURCE]...", nargs=-1)
+@click.option("--business-date", type=_Date(), help="The business date to land under; default: today's, in UTC.")
+@click.option("--since", type=_Moment(), help="Begin at this moment, before the watermark.")
+def extract(folder: Path, resources: Sequence[str], business_date: date | None, since: datetime | None) -> None:
+    """Land in DIR what changed in the app's back end (MEMBERHOUSE_APP_URL) since it was loaded last."""
+    from memberhouse import extract as extracting
+
+    settings = Settings.from_env()
+    for resource in resources or extracting.RESOURCES:
+        day = business_date or datetime.now(UTC).date()
+        done = extracting.extract(settings, folder, resource, day, since=since, progress=_say)
+        click.echo(done.summary())
+
+
+@cli.command("app-backend")
+@_landing
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--now", type=_Moment(), help="Serve what had happened by this moment; default: the real time.")
+@click.option("--from", "first_day", type=_Date(), help="Serve batches of this business date or later.")
+def app_backend(folder: Path, host: str, port: int, now: datetime | None, first_day: date | None) -> None:
+    """A stand-in for the app's back end: serves the app's batches below DIR over HTTP.
+
+    The token that it asks for is MEMBERHOUSE_APP_TOKEN.
+    """
+    from memberhouse.simulate import app_backend as stand_in
+
+    stand_in.serve(Settings.from_env(), folder, host=host, port=port, now=now, first_day=first_day)
 
 
 @cli.command()

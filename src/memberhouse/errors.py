@@ -21,3 +21,7 @@ class MemberhouseError(Exception):
 
 class DatabaseLost(MemberhouseError):
     """The database went away in the middle of a step. The same step again is all it takes."""
+
+
+class AppNotReached(MemberhouseError):
+    """The app's back end did not answer, or only with errors that pass. Later it may."""

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class AppBackEnd:
+    """The app's back end, from which resources are extracted.
+
+    url: where ``/v1/<resource>`` is (``MEMBERHOUSE_APP_URL``).
+    token: the bearer token (``MEMBERHOUSE_APP_TOKEN``).
+    overlap: how far before the watermark an extraction begins (``MEMBERHOUSE_APP_OVERLAP_HOURS``).
+    """
+
+    url: str
+    token: str = field(repr=False)
+    overlap: timedelta = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -20,12 +35,16 @@ class Settings:
     vault_key: the key of the tokens that stand for personal data (``MEMBERHOUSE_VAULT_KEY``); ``None`` means
         the one in the state folder. vault_key_version: its number (``MEMBERHOUSE_VAULT_KEY_VERSION``).
     alert_webhook: URL that alerts are posted to (``MEMBERHOUSE_ALERT_WEBHOOK``), if any.
+    app: the app's back end, if there is one to extract from.
+    app_token: the bearer token that its stand-in asks for (``MEMBERHOUSE_APP_TOKEN``).
     """
 
     home: Path
     database_url: str | None
     project_root: Path
     alert_webhook: str | None = None
+    app: AppBackEnd | None = None
+    app_token: str = field(default="", repr=False)
     vault_key: str | None = field(default=None, repr=False)
     vault_key_version: int = 1
 
@@ -37,6 +56,23 @@ class Settings:
             database_url=os.environ.get("DATABASE_URL") or None,
             project_root=Path(os.environ.get("MEMBERHOUSE_PROJECT", PROJECT_ROOT)).absolute(),
             alert_webhook=os.environ.get("MEMBERHOUSE_ALERT_WEBHOOK") or None,
+            app=_app_back_end(),
+            app_token=_app_token(),
             vault_key=os.environ.get("MEMBERHOUSE_VAULT_KEY") or None,
             vault_key_version=int(os.environ.get("MEMBERHOUSE_VAULT_KEY_VERSION") or 1),
         )
+
+
+def _app_back_end() -> AppBackEnd | None:
+    url = os.environ.get("MEMBERHOUSE_APP_URL")
+    if not url:
+        return None
+    return AppBackEnd(
+        url=url.rstrip("/"),
+        token=_app_token(),
+        overlap=timedelta(hours=float(os.environ.get("MEMBERHOUSE_APP_OVERLAP_HOURS") or 6)),
+    )
+
+
+def _app_token() -> str:
+    return os.environ.get("MEMBERHOUSE_APP_TOKEN", "").strip()

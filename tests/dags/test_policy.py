@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from memberhouse.local import airflow
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 FILES = sorted(path for path in DAGS.glob("*.py") if not path.name.startswith("_"))
 HEADINGS = ("Purpose", "Schedule", "Inputs", "Outputs", "Triage", "Rerun safety")
@@ -93,6 +95,17 @@ def test_the_warehouse_is_build_then_gate_then_release_and_only_success_passes(b
     assert dag.get_task("build").downstream_task_ids == {"gate"}
     assert dag.get_task("gate").downstream_task_ids == {"release"}
     assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
+
+
+def test_each_resource_of_the_app_is_extracted_by_a_task_of_its_own_in_the_pool_before_the_load(bag: Any) -> None:
+    dag = bag.dags["ingest_app"]
+    extract = dag.get_task("extract")
+    assert extract.is_mapped
+    assert extract.downstream_task_ids == {"load"}
+    assert extract.pool == airflow.APP_POOL["name"]
+    assert extract.partial_kwargs["execution_timeout"] is not None
+    # a resource that was not reached leaves the day unfinished; one that is not configured does not
+    assert dag.get_task("load").trigger_rule == "none_failed"
 
 
 def test_the_timetable_page_is_current(bag: Any) -> None:

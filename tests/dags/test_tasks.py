@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from memberhouse.errors import DatabaseLost, MemberhouseError
+from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
+from memberhouse.extract import RESOURCES
 from memberhouse.load import BatchResult, LoadReport
 from memberhouse.warehouse import Overtaken
 
@@ -132,6 +134,56 @@ def test_a_landing_root_in_object_storage_is_reached_by_airflows_connection(
     monkeypatch.setenv("MEMBERHOUSE_LANDING_CONNECTION", "drops")
     root = shared.landing()
     assert (root.protocol, root.path, root.conn_id) == ("s3", "bucket/landing", "drops")
+
+
+@pytest.fixture
+def shared_with_app(shared: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """dags/_shared.py as it is where a back end of the app is configured."""
+    monkeypatch.setenv("MEMBERHOUSE_APP_URL", "http://app.example")
+    spec = importlib.util.spec_from_file_location("_shared_with_app", str(shared.__file__))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_without_a_back_end_nothing_is_extracted(shared: ModuleType, bag: Any) -> None:
+    assert shared.APP_RESOURCES == []
+    assert bag.dags["ingest_app"].get_task("extract").op_kwargs_expand_input.value == {"resource": []}
+
+
+def test_with_a_back_end_every_resource_is(shared_with_app: ModuleType) -> None:
+    assert list(RESOURCES) == shared_with_app.APP_RESOURCES
+
+
+def test_a_resource_is_extracted_into_the_landing_area_for_the_business_date(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def extract(settings: Any, landing: Path, resource: str, day: date, *, progress: Any) -> Any:
+        asked.append((landing, resource, day))
+        return SimpleNamespace(summary=lambda: "coupons: 7 rows")
+
+    monkeypatch.setattr("memberhouse.extract.extract", extract)
+    start = datetime(2017, 12, 24, 9, tzinfo=UTC)
+    assert task("ingest_app", "extract")("coupons", data_interval_start=start) == "coupons: 7 rows"
+    assert asked == [(home / "landing", "coupons", date(2017, 12, 24))]
+
+
+def test_with_a_back_end_orders_of_any_date_are_loaded_beside_the_app_and_are_not_called_deliveries_of_tills(
+    shared_with_app: ModuleType, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def load_landed(settings: Any, root: Path, *, until: date | None, sources: Any, progress: Any) -> LoadReport:
+        asked.append((until, tuple(sources)))
+        return LoadReport()
+
+    monkeypatch.setattr("memberhouse.load.load_landed", load_landed)
+    shared_with_app.load_app_until(date(2017, 12, 24))
+    assert asked == [(None, ("pos/APP",)), (date(2017, 12, 24), ("app",))]
 
 
 @pytest.fixture
@@ -310,3 +362,4 @@ def test_what_memberhouse_reports_is_not_tried_again_and_anything_else_is(shared
     assert policy.evaluate(MemberhouseError("m", "n"), 1, 2).action.value == "fail"
     assert policy.evaluate(ConnectionError(), 1, 2).action.value == "default"
     assert policy.evaluate(DatabaseLost("m", "n"), 1, 2).action.value == "default"
+    assert policy.evaluate(AppNotReached("m", "n"), 1, 2).action.value == "default"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from memberhouse.landing import Manifest, NewFile, batches, find_batches, write_batch
+from memberhouse.landing import Manifest, NewFile, WrittenFile, batches, find_batches, write_batch
 
 DAY = date(2026, 3, 2)
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -165,3 +166,47 @@ def test_a_crash_before_the_manifest_leaves_no_batch(tmp_path: Path, monkeypatch
 
 def test_nothing_but_the_declared_files_is_left_behind(tmp_path: Path) -> None:
     assert sorted(path.name for path in land(tmp_path).iterdir()) == ["manifest.json", "stores.csv.gz"]
+
+
+def test_a_file_that_is_on_disk_already_is_moved_as_it_is(tmp_path: Path) -> None:
+    stored = gzip.compress(b"a,b\n1,2\n", mtime=7)
+    (tmp_path / "work").write_bytes(stored)
+    folder = land(tmp_path / "landing", files=[WrittenFile("stores.csv.gz", tmp_path / "work", 1)])
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "stores.csv.gz"]
+    assert (folder / "stores.csv.gz").read_bytes() == stored
+    assert not (tmp_path / "work").exists()
+    (batch,) = find_batches(tmp_path / "landing")
+    assert batch.manifest is not None
+    (entry,) = batch.manifest.files
+    assert (entry.bytes, entry.rows, entry.sha256) == (len(stored), 1, hashlib.sha256(stored).hexdigest())
+
+
+def test_one_store_of_a_source_can_be_asked_for(tmp_path: Path) -> None:
+    for source, store_id in (("pos", "APP"), ("pos", "S1"), ("app", "all"), ("reference", "all")):
+        land(tmp_path, source=source, store_id=store_id, name=f"{source} {store_id}")
+
+    def found(*sources: str) -> list[str]:
+        return sorted(batch.name for batch in find_batches(tmp_path, sources=sources))
+
+    assert found("pos/APP") == ["pos APP"]
+    assert found("app", "pos/APP") == ["app all", "pos APP"]
+    assert found("pos", "pos/APP") == ["pos APP", "pos S1"]
+    assert found("app/APP") == []
+
+
+def test_what_an_extraction_says_of_itself_is_part_of_the_contract(tmp_path: Path) -> None:
+    sound = {"resource": "stores", "updated_since": None, "watermark": "2026-03-03T04:00:00Z", "parts": 2}
+    for name, extract in (
+        ("a", sound),
+        ("b", {**sound, "watermark": "2026-03-03T04:00:00"}),
+        ("c", {**sound, "parts": 0}),
+    ):
+        land(tmp_path, name=name, extra={"extract": extract})
+    a, b, c = find_batches(tmp_path)
+    assert a.manifest is not None
+    assert a.manifest.unknown_keys() == []
+    assert [batch.problem.code if batch.problem else None for batch in (a, b, c)] == [
+        None,
+        "bad_manifest",
+        "bad_manifest",
+    ]

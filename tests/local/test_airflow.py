@@ -116,6 +116,14 @@ class TestRunning:
         assert pids(airflow.up(settings, said.append)) == pids(up)
         assert said == []
 
+    def test_the_pool_of_the_app_is_there_and_keeps_the_size_that_someone_gave_it(
+        self, settings: Settings, up: airflow.Status
+    ) -> None:
+        api = airflow.Api(settings)
+        assert api.get("pools/app_backend")["slots"] == airflow.APP_POOL["slots"]
+        airflow._ensure_pool(api, {**airflow.APP_POOL, "slots": 7})
+        assert api.get("pools/app_backend")["slots"] == airflow.APP_POOL["slots"]
+
     def test_the_secrets_are_private(self, settings: Settings, up: airflow.Status) -> None:
         folder = settings.home / "airflow"
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

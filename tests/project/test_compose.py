@@ -24,11 +24,11 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memberhouse import db
-from memberhouse.local import postgres
+from memberhouse.local import airflow, postgres
 
 Compose = dict[str, Any]
 
-SECRET_NAME = re.compile(r"PASSWORD$|PASS$|SECRET|_KEY$")
+SECRET_NAME = re.compile(r"PASSWORD$|PASS$|SECRET|_KEY$|TOKEN$")
 ONE_SHOT = {"databases", "airflow-init"}
 
 
@@ -118,6 +118,7 @@ def test_it_is_hardened(compose: Compose) -> None:
         "scheduler",
         "dag-processor",
         "triggerer",
+        "app-backend",
         "metabase",
     }
     assert faults(compose) == []
@@ -168,6 +169,10 @@ def set_variable(service: str, variable: str, value: str) -> Callable[[Compose],
             "metabase: MB_DB_PASS has a default",
         ),
         (
+            set_variable("app-backend", "MEMBERHOUSE_APP_TOKEN", "demo"),
+            "app-backend: MEMBERHOUSE_APP_TOKEN has a default",
+        ),
+        (
             set_variable("scheduler", "DATABASE_URL", "postgresql://memberhouse:secret@postgres/memberhouse"),
             "scheduler: DATABASE_URL has a default",
         ),
@@ -184,6 +189,19 @@ def test_metabase_reaches_postgres_and_nothing_else(compose: Compose) -> None:
     own = set(services["metabase"]["networks"])
     neighbours = {name for name, service in services.items() if own & set(service["networks"])}
     assert neighbours == {"metabase", "postgres"}
+
+
+def test_the_stand_in_is_of_the_demo_and_reaches_no_database(compose: Compose) -> None:
+    services = compose["services"]
+    assert {name for name, service in services.items() if service.get("profiles")} == {"app-backend"}
+    assert not set(services["app-backend"]["networks"]) & set(services["postgres"]["networks"])
+    assert "ports" not in services["app-backend"]
+    assert services["app-backend"]["image"] == services["scheduler"]["image"]
+
+
+def test_the_pool_of_the_app_is_the_one_that_its_tasks_wait_for(compose: Compose) -> None:
+    made = f"airflow pools set {airflow.APP_POOL['name']} {airflow.APP_POOL['slots']} "
+    assert made in compose["services"]["airflow-init"]["command"][-1]
 
 
 def test_the_database_server_has_no_way_out(compose: Compose) -> None:
@@ -220,7 +238,7 @@ def test_airflow_is_the_locked_one_and_not_everyone_is_admin(compose: Compose, r
     )
     assert locked is not None
     version = metadata.version("memberhouse")
-    airflow = [s for name, s in compose["services"].items() if name not in {"postgres", "databases", "metabase"}]
+    airflow = [s for s in compose["services"].values() if "AIRFLOW__CORE__EXECUTOR" in s["environment"]]
     assert len(airflow) == 5
     for service in airflow:
         assert service["image"] == f"memberhouse:{version}-airflow-{locked.group(1)}"

@@ -40,7 +40,7 @@ TOP_LEVEL = {
 
 # Words of the technology, not of the business.
 TECHNICAL = re.compile(
-    r"client_(min_messages|encoding|addr|connection_check_interval)|http\.client|current_user|session_user"
+    r"client_(min_messages|encoding|addr|connection_check_interval)|http\.client|httpx\.Client|current_user|session_user"
 )
 MEMBER_BY_ANOTHER_NAME = re.compile(
     r"(?i)(?<![a-z])(customers?|clients?)(?![a-z])|(?<![a-z])(user|customer|client)_?(id|no|key)s?(?![a-z])"
@@ -108,7 +108,9 @@ def test_another_name_for_a_member_is_seen(text: str) -> None:
     assert other_names(text) != set()
 
 
-@pytest.mark.parametrize("text", ["set local client_min_messages = warning", "current_user", "psycopg.ClientCursor"])
+@pytest.mark.parametrize(
+    "text", ["set local client_min_messages = warning", "current_user", "psycopg.ClientCursor", "httpx.Client"]
+)
 def test_a_technical_word_is_none(text: str) -> None:
     assert other_names(text) == set()
 

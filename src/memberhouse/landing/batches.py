@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from memberhouse.landing.manifest import EVERY_STORE, MANIFEST_NAME, Manifest
-from memberhouse.landing.root import AnyPath, forget_listings
+from memberhouse.landing.root import AnyPath, forget_listings, sha256_of
 from memberhouse.sources.feeds import FEEDS
 
 _FEED_RANK = {place: rank for rank, place in enumerate(FEEDS)}
@@ -66,7 +67,7 @@ def find_batches(
 ) -> list[LandedBatch]:
     """Every batch under `root` in loading order: by date, then reference data first, then revision.
 
-    until: the last business date wanted. sources: only these.
+    until: the last business date wanted. sources: only these; ``pos/APP`` means the store APP of pos alone.
     A folder without a manifest is not there yet and is left out. A batch whose manifest is not sound,
     or does not agree with its folders, is returned with its problem.
     """
@@ -83,7 +84,8 @@ def _loading_order(batch: LandedBatch) -> tuple[Any, ...]:
 
 def _batch_folders(root: AnyPath, until: date | None, sources: Collection[str] | None) -> Iterator[AnyPath]:
     for source in _folders(root):
-        if sources is not None and source.name not in sources:
+        stores = _wanted_stores(source.name, sources)
+        if stores is not None and not stores:
             continue
         for feed in _folders(source):
             for day in _folders(feed):
@@ -94,9 +96,18 @@ def _batch_folders(root: AnyPath, until: date | None, sources: Collection[str] |
                 if until is not None and business_date > until:
                     continue
                 for store in _folders(day):
+                    if stores is not None and store.name not in stores:
+                        continue
                     for batch in _folders(store):
                         if (batch / MANIFEST_NAME).is_file():
                             yield batch
+
+
+def _wanted_stores(source: str, sources: Collection[str] | None) -> set[str] | None:
+    """Of which stores a source's batches are wanted; None: of all."""
+    if sources is None or source in sources:
+        return None
+    return {store for name, _, store in (each.partition("/") for each in sources) if name == source}
 
 
 def _folders(folder: AnyPath) -> list[AnyPath]:
@@ -164,6 +175,16 @@ class NewFile:
     amount_total: Decimal | None = None
 
 
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file to land that is on the landing area's disk already, as it is to lie there: it is moved."""
+
+    name: str
+    path: Path
+    rows: int
+    amount_total: Decimal | None = None
+
+
 def write_batch(
     root: AnyPath,
     *,
@@ -171,7 +192,7 @@ def write_batch(
     feed: str,
     business_date: date,
     name: str,
-    files: Sequence[NewFile],
+    files: Sequence[NewFile | WrittenFile],
     produced_at: datetime,
     store_id: str = EVERY_STORE,
     revision: int = 0,
@@ -189,16 +210,8 @@ def write_batch(
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for file in files:
-        stored = file.content
-        if file.name.endswith(".gz"):
-            stored = gzip.compress(file.content, compresslevel=6, mtime=0)
-        _write_whole(folder / file.name, stored, durable)
-        entry: dict[str, Any] = {
-            "name": file.name,
-            "sha256": hashlib.sha256(stored).hexdigest(),
-            "bytes": len(stored),
-            "rows": file.rows,
-        }
+        sha256, size = _move(file, folder, durable) if isinstance(file, WrittenFile) else _write(file, folder, durable)
+        entry: dict[str, Any] = {"name": file.name, "sha256": sha256, "bytes": size, "rows": file.rows}
         if file.amount_total is not None:
             entry["amount_total"] = str(file.amount_total)
         entries.append(entry)
@@ -215,6 +228,30 @@ def write_batch(
     }
     _write_whole(folder / MANIFEST_NAME, (json.dumps(manifest, indent=2) + "\n").encode(), durable)
     return folder
+
+
+def _write(file: NewFile, folder: AnyPath, durable: bool) -> tuple[str, int]:
+    """Write a file's content; its checksum and bytes as it lies there."""
+    stored = file.content
+    if file.name.endswith(".gz"):
+        stored = gzip.compress(file.content, compresslevel=6, mtime=0)
+    _write_whole(folder / file.name, stored, durable)
+    return hashlib.sha256(stored).hexdigest(), len(stored)
+
+
+def _move(file: WrittenFile, folder: AnyPath, durable: bool) -> tuple[str, int]:
+    """Move a file into the batch; its checksum and bytes."""
+    sha256, size = sha256_of(file.path).hex(), file.path.stat().st_size
+    if not isinstance(folder, Path):
+        with file.path.open("rb") as stored, (folder / file.name).open("wb") as landed:
+            shutil.copyfileobj(stored, landed)
+        file.path.unlink()
+        return sha256, size
+    if durable:
+        with file.path.open("rb") as stored:
+            os.fsync(stored.fileno())
+    file.path.replace(folder / file.name)
+    return sha256, size
 
 
 def _write_whole(path: AnyPath, content: bytes, durable: bool) -> None:

@@ -39,6 +39,21 @@ class FileEntry(BaseModel):
     amount_total: Decimal | None = None
 
 
+class Extract(BaseModel):
+    """Of a batch that was extracted from the app's back end: what it is a part of.
+
+    updated_since: what the extraction asked for; None: everything. watermark: the back end's clock when it
+    began to answer. parts: how many batches of this name it landed, one a business date.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    resource: str
+    updated_since: AwareDatetime | None = None
+    watermark: AwareDatetime
+    parts: Annotated[int, Field(ge=1)] = 1
+
+
 class Manifest(BaseModel):
     """What is in a batch, for which store and business date, made when."""
 
@@ -54,6 +69,7 @@ class Manifest(BaseModel):
     # how twelve hundred and thirty-four and a half is written
     number_format: Literal["1234.50", "1,234.50", "1.234,50"] = "1234.50"
     files: Annotated[tuple[FileEntry, ...], Field(min_length=1)]
+    extract: Extract | None = None
 
     def content_sha256(self) -> str:
         """One checksum over the files' contents, whatever their names and the batch's."""

@@ -24,12 +24,12 @@ from psycopg.types.json import Jsonb
 from memberhouse.landing import Manifest
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
+from memberhouse.sources.pos import APP_STORE
 from memberhouse.sources.raw_tables import PAGES_PER_RANGE, identity_terms
 
 log = logging.getLogger(__name__)
 
 HEAD_OFFICE_ZONE = "Asia/Shanghai"
-APP_STORE = "APP"
 
 
 @dataclass(frozen=True)

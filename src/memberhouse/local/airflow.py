@@ -59,6 +59,9 @@ COMPONENTS: Mapping[str, str | None] = {
     "triggerer": "triggerer",
 }
 
+# How many resources of the app's back end are extracted at once.
+APP_POOL = {"name": "app_backend", "slots": 2, "description": "requests to the app's back end"}
+
 # How each is started. The logs of tasks are files here: nobody needs to serve them.
 _COMMANDS = {
     "api-server": ["airflow", "api-server"],
@@ -111,7 +114,7 @@ def environment(
             "DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": folder / "logs" / "parsing",
             "COLORED_CONSOLE_LOG": False,
             # They would fill the logs with a line a request, and hundreds a gate.
-            "NAMESPACE_LEVELS": "http.access=WARNING great_expectations=WARNING",
+            "NAMESPACE_LEVELS": "http.access=WARNING httpx=WARNING great_expectations=WARNING",
         },
         "API": {
             "HOST": HOST,
@@ -216,7 +219,18 @@ def up(settings: Settings, progress: Progress | None = None) -> Status:
         if started:
             tell(f"Airflow: starting {', '.join(started)}")
         _wait_until_healthy(place, started, tell)
+        _ensure_pool(Api(settings), APP_POOL)
     return status(settings)
+
+
+def _ensure_pool(api: Api, pool: Mapping[str, Any]) -> None:
+    """Make the pool if it is missing: a task whose pool is not there never starts."""
+    try:
+        api.get(f"pools/{pool['name']}")
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        api.post("pools", pool)
 
 
 def down(settings: Settings) -> Status:

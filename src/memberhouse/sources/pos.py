@@ -16,6 +16,9 @@ from memberhouse.sources.contract import (
     required,
 )
 
+# The store of what the app sells.
+APP_STORE = "APP"
+
 _KEY_COLUMNS = (
     required("store_id"),
     required("register_id", meaning="the till"),
