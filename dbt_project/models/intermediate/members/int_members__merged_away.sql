@@ -1,5 +1,5 @@
 -- Grain: one row per account that a merge in force ends, and per card that only such accounts have.
-{{ config(materialized='ephemeral') }}
+{{ config(materialized='view') }}
 
 with links as (
     select * from {{ ref('stg_app__identity_links') }}

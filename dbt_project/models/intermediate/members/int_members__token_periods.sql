@@ -76,7 +76,7 @@ numbered as (
         seen.*,
         count(*) filter (where is_held_now) over (
             partition by kind, value
-            order by seen_at, is_held_now, holder_kind, holder_id
+            order by seen_on, seen_at, is_held_now, holder_kind, holder_id
             rows between unbounded preceding and current row
         ) as holding_no
     from seen

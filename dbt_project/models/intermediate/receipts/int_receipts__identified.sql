@@ -1,6 +1,6 @@
 -- Grain: one row per receipt that was neither voided nor a training, with the member whom it names: by the card, else
 -- the account, else the phone that was the member's on that day, else because the member claimed it.
-{{ config(materialized='ephemeral') }}
+{{ config(materialized='view') }}
 
 with receipts as (
     select * from {{ ref('stg_pos__receipts') }}
