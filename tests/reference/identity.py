@@ -84,10 +84,20 @@ class Identity:
         self._stores = {str(row["store_id"]): row for row in stores}
         self._app = self._stores.get("APP", APP)
         self._enrolments = self._counted(enrolments)
-        self._accounts = [row for row in accounts if self._app_day(row["created_at"]) <= as_of]
+        self._accounts = sorted(
+            (
+                dict(row) | {"changed_at": pd.Timestamp(row["updated_at"])}
+                for row in accounts
+                if self._app_day(row["created_at"]) <= as_of
+            ),
+            key=lambda row: row["changed_at"],
+        )
         self._links = self._in_their_last_version(identity_links)
         self._claims = list(receipt_claims)
-        self._persons = self._joined(self._links_in_force())
+        self._in_force = [link for link in self._links if link["in_force"]]
+        self._own = self._memberships()
+        self._gone = {link["account_id"] for link in self._in_force if link.get("survivor_account_id")}
+        self._person_of = self._joined(self._in_force)
 
     # ------------------------------------------------------------------ what counts at all
 
@@ -118,101 +128,78 @@ class Identity:
                 kept.append(dict(row) | {"begin": begin, "end": end, "in_force": end > self._as_of})
         return kept
 
-    def _links_in_force(self) -> list[dict[str, Any]]:
-        return [link for link in self._links if link["in_force"]]
-
     # ------------------------------------------------------------------ who is one person
 
-    def _joined(self, links: Iterable[Row]) -> list[set[Id]]:
-        """Sets of ids that belong together; two sets that share an id are one."""
-        sets: list[set[Id]] = [{("card", row["card_no"])} for row in self._enrolments]
-        sets += [{("account", row["account_id"])} for row in self._accounts]
-        for link in links:
-            ends: set[Id] = {("account", link["account_id"])}
-            if link.get("card_no"):
-                sets.append(ends | {("card", link["card_no"])})
-            if link.get("survivor_account_id"):
-                sets.append(ends | {("account", link["survivor_account_id"])})
-        while True:
-            touching = next(
-                ((a, b) for i, a in enumerate(sets) for b in sets[i + 1 :] if a & b),
-                None,
-            )
-            if touching is None:
-                return sets
-            one, other = touching
-            sets = [each for each in sets if each is not one and each is not other] + [one | other]
+    def _memberships(self) -> dict[Id, tuple[date, date]]:
+        """(known from, enrolled on) of each id that is a membership of its own; accounts by their newest version."""
+        own: dict[Id, tuple[date, date]] = {}
+        for row in self._accounts:
+            since = self._app_day(row["member_since"]) if row.get("member_since") else OPEN_END
+            enrolled = since if since <= self._as_of else OPEN_END
+            own["account", row["account_id"]] = (min(self._app_day(row["created_at"]), enrolled), enrolled)
+        for row in self._enrolments:
+            own.setdefault(("card", row["card_no"]), (row["day"], row["day"]))
+        return own
 
-    def _membership(self, id_: Id) -> tuple[date, date] | None:
-        """(known from, enrolled on) of an id that is a membership of its own."""
-        kind, number = id_
-        if kind == "card":
-            days = [row["day"] for row in self._enrolments if row["card_no"] == number]
-            return (days[0], days[0]) if days else None
-        versions = [row for row in self._accounts if row["account_id"] == number]
-        if not versions:
-            return None
-        newest = max(versions, key=lambda row: pd.Timestamp(row["updated_at"]))
-        created = self._app_day(newest["created_at"])
-        since = self._app_day(newest["member_since"]) if newest.get("member_since") else OPEN_END
-        enrolled = since if since <= self._as_of else OPEN_END
-        return (min(created, enrolled), enrolled)
+    def _joined(self, links: Iterable[Row]) -> dict[Id, set[Id]]:
+        """Each id with all ids that links join it with, whatever way round."""
+        person_of: dict[Id, set[Id]] = {id_: {id_} for id_ in self._own}
+        for link in links:
+            one = ("account", link["account_id"])
+            for other in (("card", link.get("card_no")), ("account", link.get("survivor_account_id"))):
+                if other[1]:
+                    joined = person_of.get(one, {one}) | person_of.get(other, {other})
+                    person_of |= dict.fromkeys(joined, joined)
+        return person_of
 
     def _is_merged_away(self, id_: Id) -> bool:
         """An account that a merge ends; a card that only such accounts have."""
-        gone = {link["account_id"] for link in self._links_in_force() if link.get("survivor_account_id")}
         if id_[0] == "account":
-            return id_[1] in gone
-        holders = {link["account_id"] for link in self._links_in_force() if link.get("card_no") == id_[1]}
-        return bool(holders) and holders <= gone
-
-    def _person(self, id_: Id) -> set[Id]:
-        return next((person for person in self._persons if id_ in person), set())
+            return id_[1] in self._gone
+        holders = {link["account_id"] for link in self._in_force if link.get("card_no") == id_[1]}
+        return bool(holders) and holders <= self._gone
 
     def _known_by(self, person: set[Id]) -> Id | None:
         """The id by which a person is known: not merged away, a card rather than an account, enrolled first."""
-        named = [(id_, self._membership(id_)) for id_ in person]
-        ranked = sorted(
-            (self._is_merged_away(id_), id_[0] == "account", own[1], own[0], id_[1], id_) for id_, own in named if own
-        )
-        return ranked[0][-1] if ranked else None
+        ranked = [
+            (self._is_merged_away(id_), id_[0] == "account", self._own[id_][1], self._own[id_][0], id_[1], id_)
+            for id_ in person
+            if id_ in self._own
+        ]
+        return min(ranked)[-1] if ranked else None
 
     def member_of(self, id_: Id) -> str | None:
         """The member to whom an id belongs now."""
-        name = self._known_by(self._person(id_))
+        name = self._known_by(self._person_of.get(id_, set()))
         return name[1] if name else None
 
     def _joined_on(self, id_: Id, name: Id) -> date:
         """The first day on which the links that began by then lead from the one to the other."""
-        links = self._links_in_force()
-        for day in sorted({link["begin"] for link in links}):
-            together = self._joined(link for link in links if link["begin"] <= day)
-            if any({id_, name} <= person for person in together):
+        for day in sorted({link["begin"] for link in self._in_force}):
+            together = self._joined(link for link in self._in_force if link["begin"] <= day)
+            if name in together.get(id_, set()):
                 return day
         raise AssertionError(f"{id_} and {name} are not joined")
 
     def members(self) -> list[Member]:
         """Members, and the memberships that ended in another one; in the order of their ids."""
         found = []
-        for person in self._persons:
-            name = self._known_by(person)
-            if name is None:
-                continue
-            own = {id_: dates for id_ in person if (dates := self._membership(id_))}
-            known = min(dates[0] for dates in own.values())
-            enrolled = min(dates[1] for dates in own.values())
-            found.append(Member(name[1], known, enrolled, self._store_of(name)))
-            for id_, dates in own.items():
-                if id_ != name and self._was_a_member_by_itself(id_):
-                    found.append(Member(id_[1], *dates, self._store_of(id_), self._joined_on(id_, name)))
+        for id_, dates in self._own.items():
+            name = self._known_by(self._person_of[id_])
+            if id_ == name:
+                own = [self._own[other] for other in self._person_of[id_] if other in self._own]
+                known, enrolled = (min(column) for column in zip(*own, strict=True))
+                found.append(Member(id_[1], known, enrolled, self._store_of(id_)))
+            elif name and self._was_a_member_by_itself(id_):
+                found.append(Member(id_[1], *dates, self._store_of(id_), self._joined_on(id_, name)))
         return sorted(found, key=lambda member: member.member_id)
 
     def _was_a_member_by_itself(self, id_: Id) -> bool:
         """Cards are; an account that was merged is, if it had no card. Other accounts are a way to their member."""
         if id_[0] == "card":
             return True
-        cards = [link["card_no"] for link in self._links_in_force() if link["account_id"] == id_[1]]
-        return self._is_merged_away(id_) and not any(self._membership(("card", card)) for card in cards if card)
+        cards = [link["card_no"] for link in self._in_force if link["account_id"] == id_[1]]
+        return self._is_merged_away(id_) and not any(("card", card) in self._own for card in cards)
 
     def _store_of(self, id_: Id) -> str:
         if id_[0] == "account":
@@ -231,7 +218,7 @@ class Identity:
 
     def _whose_id(self, id_: Id, day: date) -> str | None:
         kind, number = id_
-        if kind == "card" and self._membership(id_):
+        if kind == "card" and id_ in self._own:
             return self.member_of(id_)
         column, other_kind, other = ("card_no", "account", "account_id")
         if kind == "account":
@@ -262,8 +249,8 @@ class Identity:
                 seen.append((row["day"], moment, 1, ("card", row["card_no"]), True))
         column = {"phone_token": "phone_token", "openid_token": "wechat_openid_token"}[kind]
         before: dict[str, bool] = {}
-        for row in sorted(self._accounts, key=lambda row: pd.Timestamp(row["updated_at"])):
-            account, moment = row["account_id"], pd.Timestamp(row["updated_at"])
+        for row in self._accounts:
+            account, moment = row["account_id"], row["changed_at"]
             proved = kind != "phone_token" or row.get("phone_verified") is not False
             has = proved and row.get(column) == token
             if has != before.get(account, False):
@@ -326,7 +313,7 @@ class Identity:
                 found.append(
                     (
                         self._app_day(moment),
-                        pd.Timestamp(row["updated_at"]),
+                        row["changed_at"],
                         ("account", row["account_id"]),
                         flag,
                         row.get("status") == flag,
@@ -334,7 +321,7 @@ class Identity:
                 )
         said = []
         for day, _, id_, flag, is_set in sorted(found, key=lambda entry: (entry[0], entry[2], entry[1])):
-            name = self._known_by(self._person(id_))
+            name = self._known_by(self._person_of.get(id_, set()))
             if name is None or day > self._as_of:
                 continue
             if id_ != name and self._is_merged_away(id_):
