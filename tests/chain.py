@@ -76,16 +76,8 @@ class Chain:
         self.deliver("pos", "receipt_lines", delivered or day, line)
 
     def publish(self, as_of: date, *, full_refresh: bool = False) -> int:
-        """Build a release, pass it by hand and publish it."""
-        release_id = building.build(self.settings, as_of, full_refresh=full_refresh)
-        with db.connect(self.settings) as conn:
-            conn.execute(
-                "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated,"
-                " checks_failed) select %s, group_name, 'passed', 'by hand', 1, 0 from release.consistency_group",
-                (release_id,),
-            )
-        release.publish(self.settings, unpin=True)
-        return release_id
+        """Build, pass and publish a release of what was delivered so far."""
+        return publish(self.settings, as_of, full_refresh=full_refresh)
 
     def read(self, statement: str, release_id: int | None = None) -> list[tuple[Any, ...]]:
         """What a BI reader sees, now or as published in a release."""
@@ -114,3 +106,16 @@ class Chain:
                 )
                 (counts[table],) = conn.execute(statement, (release_id,)).fetchone()
         return {table: count for table, count in counts.items() if count}
+
+
+def publish(settings: Settings, as_of: date, *, full_refresh: bool = False) -> int:
+    """Build a release, pass it by hand and publish it."""
+    release_id = building.build(settings, as_of, full_refresh=full_refresh)
+    with db.connect(settings) as conn:
+        conn.execute(
+            "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated,"
+            " checks_failed) select %s, group_name, 'passed', 'by hand', 1, 0 from release.consistency_group",
+            (release_id,),
+        )
+    release.publish(settings, unpin=True)
+    return release_id

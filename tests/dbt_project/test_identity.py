@@ -6,6 +6,7 @@ dates; what comes of it is compared with the slow reference and with a build tha
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -13,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.chain import STORES, Chain
+from tests.chain import STORES, Chain, publish
 from tests.conftest import new_warehouse
+from tests.load.conftest import Till
 from tests.reference import day_by_day
 from tests.reference.identity import OPEN_END, Identity
 
@@ -230,7 +232,7 @@ def chain(server_home) -> Iterator[Chain]:
     """The stories and seventy random families, delivered in any order and published in four steps."""
     with new_warehouse(server_home, "identity") as settings:
         chain = Chain(settings, OPENED)
-        chain.deliver("pos", "enrolments", OPENED, enrolment("from before", date(2019, 5, 1)))
+        chain.deliver("pos", "enrolments", OPENED, enrolment("from before", date(2024, 11, 1)))
         chain.sell("opening", OPENED)
         dice = random.Random(7)  # noqa: S311
         families = [row for number in range(70) for row in random_family(dice, f"f{number}:")]
@@ -329,7 +331,7 @@ def test_receipts_and_stages_are_those_of_the_reference(chain: Chain, identity: 
     intervals = [tuple(row) for row in day_by_day.intervals(daily).itertuples(index=False)]
     assert sorted(stages) == sorted(intervals)
     assert {stage for _, stage, _, _ in stages} >= {"X", "S01", "S02", "S03", "S04", "S08"}
-    kpi = day_by_day.kpi_weekly(daily, facts, pd.DataFrame(STORES))
+    kpi = day_by_day.kpi_weekly(daily, facts, pd.DataFrame(STORES), since=OPENED)
     hq = kpi[kpi["level"] == "hq"][["week_start", "opening_members", "valid_members", "new_members", "purchasers_365"]]
     assert sorted(
         chain.read(
@@ -428,6 +430,42 @@ def test_unmerging_restores_exactly(server_home) -> None:
         chain.deliver("app", "identity_links", AS_OF, merges["ended"] | {"valid_to": at(DAY + days(70))} | recorded)
         chain.publish(AS_OF)
         assert chain.content() == before
+
+
+# ------------------------------------------------------------------------------------------ as files bring it
+
+
+def test_a_phone_is_one_token_in_whatever_feed_it_is_written(server_home, tmp_path) -> None:
+    with new_warehouse(server_home, "phones") as settings:
+        till = Till(tmp_path, settings)
+        till.drop_stores("S1", day=DAY)
+        till.drop(
+            f"card_no,store_id,enrolled_at,phone\nC1,S1,{at(DAY)},13800138000\nC2,S1,{at(DAY)},13900139000\n",
+            feed="enrolments",
+            day=DAY,
+        )
+        opened = account("A1", DAY + days(3), phone="+86 139 0013 9000", wechat_openid="openid")
+        till.drop(json.dumps(opened) + "\n", source="app", feed="accounts", day=DAY + days(3), file="accounts.jsonl.gz")
+        for number, (sold, phone) in enumerate(
+            ((DAY, "13800138000"), (DAY + days(2), "139-0013-9000"), (DAY + days(3), "13900139000"))
+        ):
+            till.drop(
+                "store_id,register_id,business_date,receipt_no,receipt_type,sold_at,member_phone,net_amount\n"
+                f"S1,1,{sold},R{number},sale,{at(sold)},{phone},10\n",
+                feed="receipts",
+                day=sold,
+            )
+        report = till.load()
+        assert report.refused == []
+        publish(settings, DAY + days(3))
+        assert sorted(till.query("select receipt_no, member_id from bi.fct_receipt")) == [
+            ("R0", "C1"),
+            ("R1", "C2"),
+            ("R2", "A1"),
+        ]
+        kinds = till.query("select identifier_kind, count(*) from bi.bridge_identity group by 1 order by 1")
+        assert kinds == [("account", 1), ("card", 2), ("openid_token", 1), ("phone_token", 3)]
+        assert till.query("select * from bi.bridge_identity where identifier ~ '138|139|openid$'") == []
 
 
 # ------------------------------------------------------------------------------------------ the guards, seen red
