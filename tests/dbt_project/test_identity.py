@@ -445,7 +445,8 @@ def test_a_phone_is_one_token_in_whatever_feed_it_is_written(server_home, tmp_pa
             day=DAY,
         )
         opened = account("A1", DAY + days(3), phone="+86 139 0013 9000", wechat_openid="openid")
-        till.drop(json.dumps(opened) + "\n", source="app", feed="accounts", day=DAY + days(3), file="accounts.jsonl.gz")
+        content = json.dumps(opened) + "\n"
+        till.drop(content, source="app", feed="accounts", day=DAY + days(3), file="accounts.jsonl.gz", rows=1)
         for number, (sold, phone) in enumerate(
             ((DAY, "13800138000"), (DAY + days(2), "139-0013-9000"), (DAY + days(3), "13900139000"))
         ):

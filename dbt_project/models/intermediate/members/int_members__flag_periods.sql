@@ -31,8 +31,10 @@ card_periods as (
 account_changes as (
     select
         accounts.*,
-        status is distinct from lag(status) over by_change
-        or status_on is distinct from lag(status_on) over by_change as is_change
+        (
+            lag(status) over by_change is distinct from status
+            or lag(status_on) over by_change is distinct from status_on
+        ) as is_change
     from accounts
     window by_change as (partition by account_id order by changed_at)
 ),
@@ -45,7 +47,9 @@ account_periods as (
         status as flag,
         status in ('closed', 'blocked', 'staff', 'test') as is_set,
         status_on as flagged_from,
-        lead(status_on, 1, date '9999-12-31') over (partition by account_id order by status_on, changed_at) as flagged_to
+        lead(status_on, 1, date '9999-12-31') over (
+            partition by account_id order by status_on, changed_at
+        ) as flagged_to
     from account_changes
     where is_change and status_on <= (select as_of_date from building)
 ),

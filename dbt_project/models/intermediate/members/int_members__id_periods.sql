@@ -87,7 +87,7 @@ owned as (
 marked as (
     select
         owned.*,
-        member_id is distinct from lag(member_id) over (partition by kind, id order by valid_from) as is_start
+        (lag(member_id) over (partition by kind, id order by valid_from) is distinct from member_id) as is_start
     from owned
 ),
 

@@ -22,11 +22,12 @@ account_tokens as (
         token.kind,
         token.value
     from {{ ref('stg_app__accounts') }} as accounts
-    cross join lateral (
-        values
-        ('phone_token', case when accounts.phone_verified is distinct from false then accounts.phone_token end),
-        ('openid_token', accounts.openid_token)
-    ) as token (kind, value)
+    cross join
+        lateral (
+            values
+            ('phone_token', case when accounts.phone_verified is distinct from false then accounts.phone_token end),
+            ('openid_token', accounts.openid_token)
+        ) as token (kind, value)
     where accounts.changed_on <= (select as_of_date from building)
 ),
 
@@ -86,7 +87,7 @@ with_holder as (
     select
         numbered.*,
         first_value(holder_kind || ' ' || holder_id) over (
-            partition by kind, value, holding_no order by is_held_now desc, seen_at
+            partition by kind, value, holding_no order by is_held_now desc, seen_at asc
         ) as holder
     from numbered
 ),
@@ -132,8 +133,10 @@ owned as (
 marked as (
     select
         owned.*,
-        member_id is distinct from lag(member_id) over before
-        or valid_from is distinct from lag(valid_to) over before as is_start
+        (
+            lag(member_id) over before is distinct from member_id
+            or lag(valid_to) over before is distinct from valid_from
+        ) as is_start
     from owned
     window before as (partition by kind, value order by valid_from)
 ),

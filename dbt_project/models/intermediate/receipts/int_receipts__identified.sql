@@ -25,7 +25,20 @@ flagged as (
 
 final as (
     select
-        flagged.*,
+        flagged.receipt_id,
+        flagged.store_id,
+        flagged.register_id,
+        flagged.business_date,
+        flagged.receipt_no,
+        flagged.receipt_type,
+        flagged.sold_at,
+        flagged.channel,
+        flagged.is_staff_sale,
+        flagged.is_wholesale,
+        flagged.original_receipt_id,
+        flagged.gross_amount,
+        flagged.discount_amount,
+        flagged.net_amount,
         coalesce(card.member_id, account.member_id, phone.member_id, claims.member_id) as member_id
     from flagged
     left join bridge as card

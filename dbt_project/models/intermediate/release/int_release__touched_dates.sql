@@ -70,8 +70,8 @@ referred_dates as (
     where receipts.original_business_date is not null
 ),
 
--- a card, a link, a merge, a claim or a flag gives and takes receipts on old dates: whatever the reason, a receipt whose
--- member is no longer the one that was published
+-- a card, a link, a merge, a claim or a flag gives and takes receipts on old dates: whatever the reason, a receipt
+-- whose member is no longer the one that was published
 moved_dates as (
     select distinct coalesce(receipts.business_date, published_receipts.business_date) as business_date
     from {{ ref('int_receipts__receipts') }} as receipts

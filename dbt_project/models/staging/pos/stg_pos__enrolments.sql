@@ -7,7 +7,9 @@ with entries as (
 earliest as (
     select
         entries.*,
-        row_number() over (partition by card_no order by enrolled_on, _delivered_on, _batch_id, _line_no) as enrolment_no
+        row_number() over (
+            partition by card_no order by enrolled_on, _delivered_on, _batch_id, _line_no
+        ) as enrolment_no
     from entries
 ),
 
