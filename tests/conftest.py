@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -53,9 +54,8 @@ def server_home() -> Iterator[Path]:
 @pytest.fixture
 def warehouse(server_home: Path) -> Iterator[Settings]:
     """An empty database of its own."""
-    settings = _settings(server_home, postgres.create_database(server_home, f"test_{next(_numbers)}"))
-    yield settings
-    _drop(settings)
+    with new_warehouse(server_home, f"test_{next(_numbers)}") as settings:
+        yield settings
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +89,14 @@ def published_sample(_eve_database: Settings, sample_landing: Path) -> Settings:
     load_landed(settings, sample_landing)
     _release(settings, LAST_DAY)
     return settings
+
+
+@contextmanager
+def new_warehouse(server_home: Path, name: str) -> Iterator[Settings]:
+    """An empty database of this name while it is needed."""
+    settings = _settings(server_home, postgres.create_database(server_home, name))
+    yield settings
+    _drop(settings)
 
 
 def copy_of(settings: Settings, name: str) -> Settings:

@@ -11,3 +11,21 @@
 {% macro business_date(instant, zone, cutoff) -%}
     ({{ instant }} at time zone {{ zone }} - {{ cutoff }})::date
 {%- endmacro %}
+
+
+{# One column of the app's own store, APP: its clock is the app's. #}
+{% macro app_clock(column, otherwise) -%}
+    coalesce((select app.{{ column }} from {{ ref('stg_reference__stores') }} as app where app.store_id = 'APP'), {{ otherwise }})
+{%- endmacro %}
+
+
+{# The instant of one of the app's timestamps, and its business date by the app's clock. #}
+{% macro app_instant(text) -%}
+    {{ instant(text, app_clock('timezone', "'Asia/Shanghai'")) }}
+{%- endmacro %}
+
+{% macro app_date(text) -%}
+    {{ business_date(
+        app_instant(text), app_clock('timezone', "'Asia/Shanghai'"), app_clock('day_cutoff', "time '00:00'")
+    ) }}
+{%- endmacro %}

@@ -1,4 +1,4 @@
--- A member's intervals follow one another without gap or overlap, from its enrolment, and the last one is open.
+-- A member's intervals follow one another without gap or overlap, from the day it is known, and the last one is open.
 with intervals as (
     select
         history.*,
@@ -11,10 +11,10 @@ select
     members.member_id,
     intervals.valid_from,
     intervals.valid_to
-from {{ ref('dim_member') }} as members
+from {{ ref('int_members__members') }} as members
 left join intervals on members.member_id = intervals.member_id
 where
     intervals.member_id is null
-    or intervals.first_from <> members.enrolled_on
+    or intervals.first_from <> members.known_from
     or intervals.valid_to <> coalesce(intervals.next_from, date '9999-12-31')
     or intervals.valid_to <= intervals.valid_from

@@ -1,4 +1,5 @@
--- Without returns, status changes or rule changes a member moves only along these arrows.
+-- Without returns, status changes or rule changes a member moves only along these arrows. From S01 and X anywhere: what
+-- was bought before joining, or while excluded, counts at once.
 with moves as (
     select
         history.member_id,
@@ -10,7 +11,6 @@ with moves as (
 
 legal (from_stage, to_stages) as (
     values
-    ('S01', array['S02', 'S03']),
     ('S02', array['S03']),
     ('S03', array['S04', 'S08']),
     ('S04', array['S05', 'S06', 'S08']),

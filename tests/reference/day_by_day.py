@@ -14,8 +14,8 @@ How to use it::
 Inputs are frames with the columns of the landed feeds (``receipts``, ``receipt_lines``, ``enrolments``,
 ``member_status``, ``stores``, ``store_closures``, ``member_assignments``), holding the rows that are in
 force: no superseded batch, no quarantined row. Missing optional columns are fine. Members are known by
-``card_no``. Days in the results are ``datetime.date``; money is whole cents (``*_cents``), so that sums
-are exact.
+``card_no``, which is the member's id where ``identity`` says who is who. Days in the results are
+``datetime.date``; money is whole cents (``*_cents``), so that sums are exact.
 
 Readings of the rules that the words leave open, fixed here:
 
@@ -35,7 +35,6 @@ Readings of the rules that the words leave open, fixed here:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -44,9 +43,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-OPEN_END = date(9999, 12, 31)
+from .identity import FLAGS, OPEN_END, Identity, Member, Said, local_day
+
 ONE_DAY = timedelta(days=1)
-STAGES = ("X", "S02", "S03", "S04", "S05", "S06", "S07", "S08", "S09", "S10")
+STAGES = ("X", "S01", "S02", "S03", "S04", "S05", "S06", "S07", "S08", "S09", "S10")
 ACTIVE_STAGES = ("S03", "S04", "S05", "S06", "S07")
 NEVER = -1  # in arrays of day numbers
 
@@ -172,53 +172,33 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------------- members
 
 
-@dataclass(frozen=True)
-class _Member:
-    card_no: str
-    enrolled_on: date
-    recruit_store_id: str
-
-
-def _local_day(moment: Any, store: Mapping[str, Any] | None) -> date:
-    """The business date of a moment in a store's zone: ((at in the zone) − day cut-off)::date."""
-    when = pd.Timestamp(moment)
-    if when.tzinfo is not None:
-        when = when.tz_convert((store or {}).get("timezone") or "UTC").tz_localize(None)
-    cutoff = (store or {}).get("day_cutoff")
-    if cutoff is not None and not pd.isna(cutoff):
-        when -= pd.Timedelta(f"{cutoff}:00" if str(cutoff).count(":") == 1 else str(cutoff))
-    return when.date()
-
-
 def _stores_by_id(stores: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {str(row["store_id"]): row for row in stores.to_dict("records")}
 
 
-def _members(enrolments: pd.DataFrame, stores: pd.DataFrame) -> list[_Member]:
+def _members(enrolments: pd.DataFrame, stores: pd.DataFrame) -> list[Member]:
     """One member a card, enrolled by its earliest enrolment; in the order of their cards."""
     places = _stores_by_id(stores)
-    first: dict[str, _Member] = {}
+    first: dict[str, Member] = {}
     for row in enrolments.to_dict("records"):
         card, store = str(row["card_no"]), str(row["store_id"])
-        member = _Member(card, _local_day(row["enrolled_at"], places.get(store)), store)
-        if card not in first or member.enrolled_on < first[card].enrolled_on:
-            first[card] = member
+        day = local_day(row["enrolled_at"], places.get(store))
+        if card not in first or day < first[card].enrolled_on:
+            first[card] = Member(card, day, day, store)
     return [first[card] for card in sorted(first)]
 
 
-def _status_changes(
-    member_status: pd.DataFrame, members: list[_Member], stores: pd.DataFrame
-) -> dict[date, list[tuple[str, str]]]:
+def _said(member_status: pd.DataFrame, members: list[Member], stores: pd.DataFrame) -> list[Said]:
     """What was said about which card on a day, in the order in which it was said."""
+    if not len(member_status):
+        return []
     places = _stores_by_id(stores)
-    home = {member.card_no: places.get(member.recruit_store_id) for member in members}
-    changes: dict[date, list[tuple[str, str]]] = {}
-    if len(member_status):
-        for row in member_status.sort_values("at", kind="stable").to_dict("records"):
-            card = str(row["card_no"])
-            if card in home:
-                changes.setdefault(_local_day(row["at"], home[card]), []).append((card, row["status"]))
-    return changes
+    home = {member.member_id: places.get(member.service_store_id) for member in members}
+    return [
+        Said(local_day(row["at"], home[card]), card, ("card", card), *SETS[row["status"]])
+        for row in member_status.sort_values("at", kind="stable").to_dict("records")
+        if (card := str(row["card_no"])) in home
+    ]
 
 
 SETS = {"closed": ("closed", True), "reopened": ("closed", False), "blocked": ("blocked", True)}
@@ -280,8 +260,9 @@ def stages_by_day(
     *,
     member_assignments: pd.DataFrame | None = None,
     frozen_thresholds: Mapping[date, int | None] | None = None,
+    identity: Identity | None = None,
 ) -> pd.DataFrame:
-    """One row per member per day from enrolment to ``as_of``: the day at its close.
+    """One row per member per day from the day it is known to ``as_of``: the day at its close.
 
     Columns: day, card_no, stage_code, is_valid, is_closed, is_test, r (days since the last purchase day;
     missing: none), n, n365, spend365_cents, long_gap_days and long_gap_end (the latest gap of at least
@@ -289,14 +270,19 @@ def stages_by_day(
     service_store_id.
 
     frozen_thresholds: quarter start to cents, for quarters whose threshold is given, not computed.
+    identity: who is who; ``card_no`` then is the member's id, and enrolled_on 9999-12-31 for a prospect. Without it
+    each card is a member.
     """
-    members = _members(enrolments, stores)
-    place_of = {member.card_no: row for row, member in enumerate(members)}
-    changes = _status_changes(member_status, members, stores)
+    members = identity.members() if identity else _members(enrolments, stores)
+    place_of = {member.member_id: row for row, member in enumerate(members)}
+    changes: dict[date, list[Said]] = {}
+    for said in identity.said(member_status) if identity else _said(member_status, members, stores):
+        if said.member_id in place_of:
+            changes.setdefault(said.day, []).append(said)
     frozen = dict(frozen_thresholds or {})
 
     known = facts[facts["card_no"].isin(list(place_of)) & (facts["business_date"] <= as_of)]
-    starts = [member.enrolled_on for member in members] + list(known["business_date"])
+    starts = [member.known_from for member in members] + list(known["business_date"])
     starts += list(changes)
     if not members or min(starts) > as_of:
         return pd.DataFrame(columns=list(DAILY_COLUMNS))
@@ -318,7 +304,7 @@ def stages_by_day(
             if receipt.stopped_on is not None:
                 stops.setdefault(receipt.stopped_on, []).append((member_row, column))
 
-    service = [member.recruit_store_id for member in members]
+    service = [member.service_store_id for member in members]
     moves: dict[date, list[tuple[int, str]]] = {}
     if member_assignments is not None:
         for row in member_assignments.to_dict("records"):
@@ -328,9 +314,13 @@ def stages_by_day(
                     (place_of[str(row["card_no"])], str(row["service_store_id"]))
                 )
 
-    cards = np.array([member.card_no for member in members], dtype=object)
+    cards = np.array([member.member_id for member in members], dtype=object)
+    known_from = np.array([member.known_from for member in members], dtype=object)
     enrolled_on = np.array([member.enrolled_on for member in members], dtype=object)
-    flags = {name: np.zeros(len(members), dtype=bool) for name in ("closed", "blocked", "staff", "test")}
+    merged_on = np.array([member.merged_on for member in members], dtype=object)
+    # by which ids the flag is set: a member has it while one of them has
+    flagged_by: dict[tuple[str, int], set[tuple[str, str]]] = {}
+    flags = {name: np.zeros(len(members), dtype=bool) for name in FLAGS}
     # qualifying[m, p]: how many receipts of day p qualify for member m, as it is known at today's close
     qualifying = np.zeros((len(members), count), dtype=np.int16)
     day_numbers = np.arange(count, dtype=np.int32)
@@ -342,9 +332,11 @@ def stages_by_day(
         day = first_day + timedelta(days=today)
         if day == quarter_start(day) and day in frozen:
             threshold = frozen[day]
-        for card, status in changes.get(day, []):
-            name, value = SETS[status]
-            flags[name][place_of[card]] = value
+        for said in changes.get(day, []):
+            place = place_of[said.member_id]
+            ids = flagged_by.setdefault((said.flag, place), set())
+            (ids.add if said.is_set else ids.discard)(said.of)
+            flags[said.flag][place] = bool(ids)
         for member_row, store in moves.get(day, []):
             service[member_row] = store
         for member_row, column in begins.get(day, []):
@@ -366,11 +358,13 @@ def stages_by_day(
         long_gap_days = np.where(long_gap_end != NEVER, gap[np.arange(len(members)), np.maximum(long_gap_end, 0)], 0)
 
         enrolled = enrolled_on <= day
-        valid = enrolled & ~(flags["closed"] | flags["blocked"] | flags["staff"] | flags["test"])
+        excluded = flags["closed"] | flags["blocked"] | flags["staff"] | flags["test"] | (merged_on <= day)
+        valid = enrolled & ~excluded
         loyal_spend = np.zeros(len(members), dtype=bool) if threshold is None else spend365 >= threshold
         stage = np.select(
             [
-                ~valid,
+                excluded,
+                ~enrolled,
                 n == 0,
                 r >= 365,
                 r >= 180,
@@ -380,7 +374,7 @@ def stages_by_day(
                 (n365 >= 4) & loyal_spend,
                 n365 >= 4,
             ],
-            ["X", "S02", "S10", "S09", "S08", "S07", "S03", "S06", "S05"],
+            ["X", "S01", "S02", "S10", "S09", "S08", "S07", "S03", "S06", "S05"],
             default="S04",
         )
         close_of_day = {
@@ -401,7 +395,7 @@ def stages_by_day(
             "service_store_id": np.array(service, dtype=object),
         }
         for name, values in close_of_day.items():
-            columns[name].append(values[enrolled])
+            columns[name].append(values[known_from <= day])
         tomorrow = day + ONE_DAY
         if tomorrow == quarter_start(tomorrow) and tomorrow not in frozen:
             threshold = percentile_80_cents(spend365[valid & (n365 >= 1)].tolist())
@@ -548,7 +542,7 @@ def kpi_weekly(
         opening = at.get(monday - ONE_DAY)
         if opening is not None:
             put("opening_members", opening[opening["is_valid"]].groupby(home).size())
-        put("new_members", closing[closing["enrolled_on"] >= monday].groupby(home).size())
+        put("new_members", closing[closing["enrolled_on"].between(monday, close)].groupby(home).size())
         put("closing_members", valid.groupby(home).size())
         put("valid_members", valid.groupby(home).size())
         put("active_members", valid[valid["stage_code"].isin(ACTIVE_STAGES)].groupby(home).size())

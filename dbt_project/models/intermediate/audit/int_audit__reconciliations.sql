@@ -42,7 +42,7 @@ valid_mix as (
         week_start,
         sum(members) as members
     from mix
-    where stage_code <> 'X'
+    where {{ is_valid_stage('stage_code') }}
     group by week_start
 ),
 

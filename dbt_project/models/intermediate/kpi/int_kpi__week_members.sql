@@ -1,4 +1,4 @@
--- Grain: one row per week and member enrolled by its close: where the member stood at opening and at close.
+-- Grain: one row per week and member known by its close: where the member stood at opening and at close.
 with weeks as (
     select * from {{ ref('week_close') }}
 ),
@@ -69,10 +69,10 @@ lapsed as (
 closed as (
     select distinct
         weeks.week_start,
-        status.member_id
-    from {{ ref('stg_pos__member_status') }} as status
-    inner join weeks on status.changed_on between weeks.week_start and weeks.closing_on
-    where status.flag = 'closed' and status.is_set
+        flags.member_id
+    from {{ ref('int_members__flag_periods') }} as flags
+    inner join weeks on flags.flagged_from between weeks.week_start and weeks.closing_on
+    where flags.flag = 'closed'
 ),
 
 final as (
@@ -82,7 +82,9 @@ final as (
         stages.store_id,
         opening.stage_code as opening_stage_code,
         stages.stage_code as closing_stage_code,
-        members.enrolled_on between stages.week_start and stages.snapshot_on as is_new,
+        coalesce(members.enrolled_on between stages.week_start and stages.snapshot_on, false) as is_new,
+        coalesce({{ is_valid_stage('opening.stage_code') }}, false) as was_valid_at_opening,
+        {{ is_valid_stage('stages.stage_code') }} as is_valid_at_close,
         -- base of churn: bought within the last year, at opening
         coalesce(opening.stage_code in ('S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09'), false) as is_churn_base,
         lapsed.member_id is not null as has_lapsed,

@@ -23,8 +23,7 @@ ruled as (
             states.valid_from >= rules.valid_from
             and states.valid_from < rules.valid_to
             and (rules.is_excluded is null or rules.is_excluded = states.is_excluded)
-            -- prospects have no states of their own until app accounts are fed
-            and rules.is_enrolled is distinct from false
+            and (rules.is_enrolled is null or rules.is_enrolled = states.is_enrolled)
             and (rules.n_min is null or states.purchase_days >= rules.n_min)
             and (rules.n_max is null or states.purchase_days <= rules.n_max)
             and (rules.r_min is null or states.days_since_purchase >= rules.r_min)

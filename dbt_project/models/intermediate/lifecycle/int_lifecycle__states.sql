@@ -28,7 +28,8 @@ in_epoch as (
     select
         running.*,
         running.day as valid_from,
-        epochs.epoch_to
+        epochs.epoch_to,
+        coalesce(running.day >= members.enrolled_on, false) as is_enrolled
     from running
     inner join {{ ref('int_lifecycle__epochs') }} as epochs
         on
@@ -37,7 +38,7 @@ in_epoch as (
             and running.day >= epochs.epoch_from
             and running.day < epochs.epoch_to
     inner join {{ ref('int_members__members') }} as members on running.member_id = members.member_id
-    where running.day >= members.enrolled_on
+    where running.day >= members.known_from
 ),
 
 thresholds as (
@@ -58,6 +59,7 @@ with_reasons as (
         in_epoch.valid_from - in_epoch.last_purchased_on as days_since_purchase,
         -- the pause that ended recently; only looked at while the last purchase is recent, see the timeline
         in_epoch.gap_days,
+        in_epoch.is_enrolled,
         thresholds.loyal_threshold_amount,
         exists(
             select 1 from {{ ref('int_members__exclusions') }} as exclusions
@@ -85,6 +87,7 @@ final as (
         days_since_purchase,
         gap_days,
         loyal_threshold_amount,
+        is_enrolled,
         is_excluded
     from with_reasons
 )

@@ -98,10 +98,12 @@ events as (
     inner join epochs on sales.member_id = epochs.member_id
     cross join parameters
     union all
-    -- enrolment
-    select members.member_id, epochs.epoch_from, members.enrolled_on, 0, 0, 0, null, null, null
+    -- becoming known, and enrolment
+    select members.member_id, epochs.epoch_from, change.day, 0, 0, 0, null, null, null
     from members
     inner join epochs on members.member_id = epochs.member_id
+    cross join lateral (values (members.known_from), (members.enrolled_on)) as change (day)
+    where change.day is not null
     union all
     -- an epoch begins
     select member_id, epoch_from, epoch_from as day, 0, 0, 0, null, null, null

@@ -1,14 +1,25 @@
--- Grain: one row per member and period in which the member counts nowhere (closed, blocked, staff or test);
--- the end is exclusive. Several flags at once are one period.
-with flag_periods as (
-    select * from {{ ref('int_members__flag_periods') }}
+-- Grain: one row per member and period in which the member counts nowhere (closed, merged away, blocked, staff or
+-- test); the end is exclusive. Several reasons at once are one period.
+with reasons as (
+    select
+        member_id,
+        flagged_from as excluded_from,
+        flagged_to as excluded_to
+    from {{ ref('int_members__flag_periods') }}
+    union all
+    select
+        member_id,
+        merged_on,
+        date '9999-12-31'
+    from {{ ref('int_members__members') }}
+    where merged_on is not null
 ),
 
 periods as (
     select
         member_id,
-        unnest(range_agg(daterange(flagged_from, flagged_to))) as period
-    from flag_periods
+        unnest(range_agg(daterange(excluded_from, excluded_to))) as period
+    from reasons
     group by member_id
 ),
 

@@ -1,49 +1,63 @@
--- Grain: one row per sale, return or exchange receipt up to the as-of date. What a void of the same key cancelled,
--- training, and receipts of a card that was a test card on that day are left out as if they had never been.
+-- Grain: one row per sale, return or exchange receipt up to the as-of date, with its member. What a void of the same
+-- key cancelled, training, and receipts of a member who was a test on that day are left out as if they had never been.
 {{ config(indexes=[{'columns': ['receipt_id']}]) }}
 
-with receipts as (
-    select * from {{ ref('stg_pos__receipts') }}
+with identified as (
+    select * from {{ ref('int_receipts__identified') }}
 ),
 
-flagged as (
-    select
-        receipts.*,
-        bool_or(receipt_type = 'void') over (
-            partition by store_id, register_id, business_date, receipt_no
-        ) as is_voided
-    from receipts
-),
-
-test_cards as (
+tests as (
     select * from {{ ref('int_members__flag_periods') }}
     where flag = 'test'
 ),
 
+members as (
+    select * from {{ ref('int_members__members') }}
+),
+
+exclusions as (
+    select * from {{ ref('int_members__exclusions') }}
+),
+
 final as (
     select
-        flagged.receipt_id,
-        flagged.store_id,
-        flagged.register_id,
-        flagged.business_date,
-        flagged.receipt_no,
-        flagged.receipt_type,
-        flagged.sold_at,
-        flagged.member_card_no,
-        flagged.channel,
-        flagged.is_staff_sale,
-        flagged.is_wholesale,
-        flagged.original_receipt_id,
-        flagged.gross_amount,
-        flagged.discount_amount,
-        flagged.net_amount
-    from flagged
-    left join test_cards
+        identified.receipt_id,
+        identified.store_id,
+        identified.register_id,
+        identified.business_date,
+        identified.receipt_no,
+        identified.receipt_type,
+        identified.sold_at,
+        identified.member_id,
+        coalesce(
+            members.enrolled_on <= identified.business_date
+            and exclusions.member_id is null
+            and not identified.is_staff_sale
+            and not identified.is_wholesale,
+            false
+        ) as is_member_receipt,
+        identified.channel,
+        identified.is_staff_sale,
+        identified.is_wholesale,
+        identified.original_receipt_id,
+        identified.gross_amount,
+        identified.discount_amount,
+        identified.net_amount
+    from identified
+    left join members on identified.member_id = members.member_id
+    left join exclusions
         on
-            flagged.member_card_no = test_cards.member_id
-            and flagged.business_date >= test_cards.flagged_from
-            and flagged.business_date < test_cards.flagged_to
-    where not flagged.is_voided and not flagged.is_training and test_cards.member_id is null
+            identified.member_id = exclusions.member_id
+            and identified.business_date >= exclusions.excluded_from
+            and identified.business_date < exclusions.excluded_to
+    where
+        not exists (
+            select 1 from tests
+            where
+                tests.member_id = identified.member_id
+                and tests.flagged_from <= identified.business_date
+                and tests.flagged_to > identified.business_date
+        )
 )
 
 select * from final

@@ -11,6 +11,12 @@ published as (
     where release.release_id = (select max(release_id) from {{ source('release', 'publication') }})
 ),
 
+published_receipts as (
+    {{ published_rows('fct_receipt', {
+        'receipt_id': 'uuid', 'business_date': 'date', 'member_id': 'text', 'is_member_receipt': 'boolean',
+    }) }}
+),
+
 changed_batches as (
     select batch.*
     from {{ source('ops', 'batch') }} as batch
@@ -64,21 +70,15 @@ referred_dates as (
     where receipts.original_business_date is not null
 ),
 
--- a card that was enrolled, closed or flagged gives and takes its receipts
-card_batches as (
-    select cards.card_no
-    from {{ source('raw', 'pos__enrolments') }} as cards
-    inner join changed_batches on cards._batch_id = changed_batches.batch_id
-    union
-    select cards.card_no
-    from {{ source('raw', 'pos__member_status') }} as cards
-    inner join changed_batches on cards._batch_id = changed_batches.batch_id
-),
-
-card_dates as (
-    select distinct receipts.business_date
-    from {{ source('raw', 'pos__receipts') }} as receipts
-    inner join card_batches on receipts.member_card_no = card_batches.card_no
+-- a card, a link, a merge, a claim or a flag gives and takes receipts on old dates: whatever the reason, a receipt
+-- whose member is no longer the one that was published
+moved_dates as (
+    select distinct coalesce(receipts.business_date, published_receipts.business_date) as business_date
+    from {{ ref('int_receipts__receipts') }} as receipts
+    full join published_receipts on receipts.receipt_id = published_receipts.receipt_id
+    where
+        receipts.member_id is distinct from published_receipts.member_id
+        or receipts.is_member_receipt is distinct from published_receipts.is_member_receipt
 ),
 
 final as (
@@ -86,7 +86,7 @@ final as (
     union
     select business_date from referred_dates
     union
-    select business_date from card_dates
+    select business_date from moved_dates
     union
     select business_date from receipt_dates
     where (select answer from touches_everything)

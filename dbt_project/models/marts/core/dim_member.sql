@@ -1,4 +1,4 @@
--- Grain: one row per valid or former member; no personal data.
+-- Grain: one row per prospect, valid or former member; no personal data.
 {{ config(unique_key=['member_id']) }}
 
 with building as (
@@ -39,6 +39,8 @@ final as (
         members.member_id,
         members.enrolled_on,
         members.closed_on,
+        members.merged_on,
+        members.merged_into,
         members.recruit_store_id,
         members.service_store_id,
         members.recruit_channel,
@@ -55,7 +57,7 @@ final as (
                 then 'onboarding'
             else 'stalled'
         end as enrolled_phase,
-        stages.stage_code <> 'X' as is_valid
+        {{ is_valid_stage('stages.stage_code') }} as is_valid
     from members
     cross join building
     left join stages on members.member_id = stages.member_id

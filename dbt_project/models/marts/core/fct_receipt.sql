@@ -18,18 +18,9 @@ returned as (
     select * from {{ ref('int_receipts__returned') }}
 ),
 
-members as (
-    select * from {{ ref('int_members__members') }}
-),
-
-exclusions as (
-    select * from {{ ref('int_members__exclusions') }}
-),
-
 joined as (
     select
         receipts.*,
-        members.member_id,
         coalesce(units.lines, 0) as lines,
         coalesce(units.units, 0) as units,
         coalesce(units.net_sales_amount, 0) as net_sales_amount,
@@ -39,19 +30,10 @@ joined as (
         and not receipts.is_wholesale
         and coalesce(units.units, 0) > 0
         -- a receipt that is negative in total is no sale, whatever it calls itself
-        and coalesce(units.net_sales_amount, 0) >= 0 as qualifies_at_sale,
-        members.enrolled_on <= receipts.business_date
-        and not exists (
-            select 1 from exclusions
-            where
-                exclusions.member_id = members.member_id
-                and exclusions.excluded_from <= receipts.business_date
-                and exclusions.excluded_to > receipts.business_date
-        ) as was_valid_member
+        and coalesce(units.net_sales_amount, 0) >= 0 as qualifies_at_sale
     from receipts
     left join units on receipts.receipt_id = units.receipt_id
     left join returned on receipts.receipt_id = returned.receipt_id
-    left join members on receipts.member_card_no = members.member_id
 ),
 
 final as (
@@ -65,7 +47,7 @@ final as (
         sold_at,
         channel,
         member_id,
-        coalesce(was_valid_member and not is_staff_sale and not is_wholesale, false) as is_member_receipt,
+        is_member_receipt,
         is_staff_sale,
         is_wholesale,
         qualifies_at_sale,

@@ -18,15 +18,15 @@ members as (
     select
         week_start,
         store_id,
-        count(*) filter (where opening_stage_code <> 'X') as opening_members,
+        count(*) filter (where was_valid_at_opening) as opening_members,
         count(*) filter (where is_new) as new_members,
-        count(*) filter (where closing_stage_code <> 'X') as closing_members,
+        count(*) filter (where is_valid_at_close) as closing_members,
         count(*) filter (where is_churn_base) as churn_base,
         count(*) filter (where is_churn_base and has_lapsed) as churned_lapse,
         count(*) filter (where is_churn_base and has_closed and not has_lapsed) as churned_closed,
-        count(*) filter (where closing_stage_code <> 'X' and purchase_days_365 >= 1) as purchasers_365,
-        count(*) filter (where closing_stage_code <> 'X' and purchase_days_365 >= 2) as repeat_purchasers_365,
-        count(*) filter (where closing_stage_code <> 'X' and has_purchased) as purchasing_members,
+        count(*) filter (where is_valid_at_close and purchase_days_365 >= 1) as purchasers_365,
+        count(*) filter (where is_valid_at_close and purchase_days_365 >= 2) as repeat_purchasers_365,
+        count(*) filter (where is_valid_at_close and has_purchased) as purchasing_members,
         count(*) filter (where closing_stage_code in ('S03', 'S04', 'S05', 'S06', 'S07')) as active_members
     from {{ ref('int_kpi__week_members') }}
     group by week_start, store_id

@@ -17,7 +17,7 @@ building as (
 
 flagged as (
     select
-        events.card_no as member_id,
+        events.card_no,
         case
             when events.status in ('closed', 'reopened') then 'closed'
             when events.status in ('blocked', 'unblocked') then 'blocked'
@@ -35,7 +35,7 @@ flagged as (
         events._batch_id,
         events._line_no
     from events
-    inner join enrolments on events.card_no = enrolments.member_id
+    inner join enrolments on events.card_no = enrolments.card_no
     left join stores on enrolments.recruit_store_id = stores.store_id
 ),
 
@@ -43,7 +43,7 @@ last_of_day as (
     select
         flagged.*,
         row_number() over (
-            partition by member_id, flag, changed_on
+            partition by card_no, flag, changed_on
             order by changed_at desc, _delivered_on desc, _batch_id desc, _line_no desc
         ) as recency
     from flagged
@@ -52,7 +52,7 @@ last_of_day as (
 
 final as (
     select
-        member_id,
+        card_no,
         flag,
         changed_on,
         is_set

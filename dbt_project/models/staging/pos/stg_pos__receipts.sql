@@ -33,6 +33,8 @@ final as (
         newest.receipt_type,
         {{ instant('newest.sold_at', "coalesce(stores.timezone, 'UTC')") }} as sold_at,
         newest.member_card_no,
+        newest.account_id,
+        newest.member_phone_token,
         newest.channel,
         coalesce(newest.is_training, false) as is_training,
         coalesce(newest.is_staff_sale, false) as is_staff_sale,

@@ -1,0 +1,163 @@
+-- Grain: one row per token of a phone or an openid, member and period, end exclusive, in which it was the member's:
+-- from the day it was seen with the member until the day it is seen with another one, or given up.
+with id_periods as (
+    select * from {{ ref('int_members__id_periods') }}
+),
+
+cards as (
+    select * from {{ ref('stg_pos__enrolment_entries') }}
+    where phone_token is not null and not is_held
+),
+
+building as (
+    select as_of_date from {{ source('release', 'building') }}
+),
+
+-- a number that its account has not proved is nobody's
+account_tokens as (
+    select
+        accounts.account_id,
+        accounts.changed_at,
+        accounts.changed_on,
+        token.kind,
+        token.value
+    from {{ ref('stg_app__accounts') }} as accounts
+    cross join
+        lateral (
+            values
+            ('phone_token', case when accounts.phone_verified is distinct from false then accounts.phone_token end),
+            ('openid_token', accounts.openid_token)
+        ) as token (kind, value)
+    where accounts.changed_on <= (select as_of_date from building)
+),
+
+changes as (
+    select
+        account_tokens.*,
+        lag(value) over (partition by account_id, kind order by changed_at) as value_before
+    from account_tokens
+),
+
+seen as (
+    select
+        'phone_token' as kind,
+        phone_token as value,
+        'card' as holder_kind,
+        card_no as holder_id,
+        enrolled_at as seen_at,
+        enrolled_on as seen_on,
+        true as is_held_now
+    from cards
+    union all
+    select
+        kind,
+        value,
+        'account' as holder_kind,
+        account_id,
+        changed_at,
+        changed_on,
+        true as is_held_now
+    from changes
+    where value is distinct from value_before and value is not null
+    union all
+    select
+        kind,
+        value_before,
+        'account' as holder_kind,
+        account_id,
+        changed_at,
+        changed_on,
+        false as is_held_now
+    from changes
+    where value is distinct from value_before and value_before is not null
+),
+
+numbered as (
+    select
+        seen.*,
+        count(*) filter (where is_held_now) over (
+            partition by kind, value
+            order by seen_on, seen_at, is_held_now, holder_kind, holder_id
+            rows between unbounded preceding and current row
+        ) as holding_no
+    from seen
+),
+
+with_holder as (
+    select
+        numbered.*,
+        first_value(holder_kind || ' ' || holder_id) over (
+            partition by kind, value, holding_no order by is_held_now desc, seen_at asc
+        ) as holder
+    from numbered
+),
+
+last_of_day as (
+    select distinct on (kind, value, seen_on)
+        kind,
+        value,
+        seen_on,
+        seen_at,
+        holder_kind,
+        case when is_held_now then holder_id end as holder_id
+    from with_holder
+    -- only its holder can give it up
+    where holder_kind || ' ' || holder_id = holder
+    order by kind asc, value asc, seen_on asc, holding_no desc, is_held_now asc, seen_at desc
+),
+
+stretches as (
+    select
+        last_of_day.*,
+        lead(seen_on, 1, date '9999-12-31') over (partition by kind, value order by seen_on) as seen_to
+    from last_of_day
+),
+
+owned as (
+    select
+        stretches.kind,
+        stretches.value,
+        greatest(stretches.seen_at, holders.recorded_at) as recorded_at,
+        holders.member_id,
+        greatest(stretches.seen_on, holders.valid_from) as valid_from,
+        least(stretches.seen_to, holders.valid_to) as valid_to
+    from stretches
+    inner join id_periods as holders
+        on
+            stretches.holder_kind = holders.kind
+            and stretches.holder_id = holders.id
+            and stretches.seen_on < holders.valid_to
+            and stretches.seen_to > holders.valid_from
+),
+
+marked as (
+    select
+        owned.*,
+        (
+            lag(member_id) over before is distinct from member_id
+            or lag(valid_to) over before is distinct from valid_from
+        ) as is_start
+    from owned
+    window before as (partition by kind, value order by valid_from)
+),
+
+grouped as (
+    select
+        marked.*,
+        count(*) filter (where is_start) over (partition by kind, value order by valid_from) as period_no
+    from marked
+),
+
+final as (
+    select
+        kind,
+        value,
+        member_id,
+        min(valid_from) as valid_from,
+        max(valid_to) as valid_to,
+        min(recorded_at) as recorded_at
+    from grouped
+    group by kind, value, member_id, period_no
+)
+
+select * from final

@@ -1,0 +1,65 @@
+-- Grain: one row per enrolment as delivered, up to the as-of date. One that was entered long after it took effect is
+-- held until it is approved; what the first delivery of all brings are the members from before, and is not.
+with enrolments as (
+    {{ active_rows('pos', 'enrolments') }}
+),
+
+stores as (
+    select * from {{ ref('stg_reference__stores') }}
+),
+
+approvals as (
+    select * from {{ ref('approved_enrolments') }}
+),
+
+building as (
+    select as_of_date from {{ source('release', 'building') }}
+),
+
+dated as (
+    select
+        enrolments.card_no,
+        {{ instant('enrolments.enrolled_at', "coalesce(stores.timezone, 'UTC')") }} as enrolled_at,
+        {{ business_date(
+            instant('enrolments.enrolled_at', "coalesce(stores.timezone, 'UTC')"),
+            "coalesce(stores.timezone, 'UTC')",
+            "coalesce(stores.day_cutoff, time '00:00')",
+        ) }} as enrolled_on,
+        enrolments.store_id,
+        enrolments.staff_id,
+        enrolments.channel,
+        enrolments.method,
+        enrolments.phone_token,
+        min(enrolments._delivered_on) over () as first_delivered_on,
+        enrolments._delivered_on,
+        enrolments._batch_id,
+        enrolments._line_no
+    from enrolments
+    left join stores on enrolments.store_id = stores.store_id
+),
+
+final as (
+    select
+        dated.card_no,
+        dated.enrolled_at,
+        dated.enrolled_on,
+        dated.store_id,
+        dated.staff_id,
+        dated.channel,
+        dated.method,
+        dated.phone_token,
+        coalesce(
+            dated._delivered_on > dated.first_delivered_on
+            and dated._delivered_on - dated.enrolled_on > {{ lifecycle_parameter('backdating_days') }}
+            and approvals.card_no is null,
+            false
+        ) as is_held,
+        dated._delivered_on,
+        dated._batch_id,
+        dated._line_no
+    from dated
+    left join approvals on dated.card_no = approvals.card_no
+    where dated.enrolled_on <= (select as_of_date from building)
+)
+
+select * from final

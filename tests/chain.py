@@ -1,0 +1,121 @@
+"""A chain of two stores and an app whose rows are put into ``raw`` as the loader leaves them, tokens included."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pandas as pd
+from psycopg import sql
+
+from memberhouse import db, release
+from memberhouse import warehouse as building
+from memberhouse.settings import Settings
+from memberhouse.sources.raw_tables import ensure_raw_tables
+
+STORES = [
+    {"store_id": "S1", "region": "north", "timezone": "Asia/Shanghai", "day_cutoff": "00:00"},
+    {"store_id": "S2", "region": "south", "timezone": "Asia/Shanghai", "day_cutoff": "04:00"},
+    {"store_id": "APP", "region": "online", "timezone": "Asia/Shanghai", "day_cutoff": "00:00"},
+]
+
+
+class Chain:
+    """Collects what was delivered; builds and publishes releases of it, and answers what readers see."""
+
+    def __init__(self, settings: Settings, opened_on: date) -> None:
+        self.settings = settings
+        self.delivered: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        with db.connect(settings) as conn:
+            db.ensure_schema(conn)
+            ensure_raw_tables(conn)
+        self.deliver("reference", "stores", opened_on, *STORES)
+
+    def deliver(self, source: str, feed: str, day: date, *rows: Mapping[str, Any]) -> None:
+        """A loaded batch of these rows for a business date."""
+        if not rows:
+            return
+        self.delivered[feed].extend(dict(row) | {"entered_on": day} for row in rows)
+        columns = sorted({column for row in rows for column in row})
+        with db.connect(self.settings) as conn:
+            (batch_id,) = conn.execute(
+                "insert into ops.batch (source, feed, business_date, store_id, batch_name, state, rows_in, rows_loaded)"
+                " values (%s, %s, %s, 'all', 'by hand', 'loaded', %s, %s) returning batch_id",
+                (source, feed, day, len(rows), len(rows)),
+            ).fetchone()
+            copy = sql.SQL("copy {} (_batch_id, _file_no, _line_no, {}) from stdin").format(
+                sql.Identifier("raw", f"{source}__{feed}"), sql.SQL(", ").join(map(sql.Identifier, columns))
+            )
+            with conn.cursor().copy(copy) as lines:
+                for number, row in enumerate(rows, 2):
+                    lines.write_row([batch_id, 1, number, *(row.get(column) for column in columns)])
+
+    def sell(
+        self,
+        receipt_no: str,
+        day: date,
+        *,
+        store: str = "S1",
+        amount: int = 10,
+        delivered: date | None = None,
+        **named: Any,
+    ) -> None:
+        """A sale of one unit; ``named`` says by what the member is named, and other columns of the receipt."""
+        key = {
+            "store_id": store,
+            "register_id": "1",
+            "business_date": day,
+            "receipt_no": receipt_no,
+            "receipt_type": "sale",
+        }
+        receipt = key | {"sold_at": f"{day}T12:00:00", "net_amount": amount} | named
+        line = key | {"line_no": 1, "sku": "shirt", "quantity": 1, "unit_price": amount, "net_amount": amount}
+        self.deliver("pos", "receipts", delivered or day, receipt)
+        self.deliver("pos", "receipt_lines", delivered or day, line)
+
+    def publish(self, as_of: date, *, full_refresh: bool = False) -> int:
+        """Build, pass and publish a release of what was delivered so far."""
+        return publish(self.settings, as_of, full_refresh=full_refresh)
+
+    def read(self, statement: str, release_id: int | None = None) -> list[tuple[Any, ...]]:
+        """What a BI reader sees, now or as published in a release."""
+        with db.connect(self.settings) as conn:
+            db.as_bi_role(conn)
+            if release_id is not None:
+                conn.execute("select set_config('memberhouse.release', %s, false)", (str(release_id),))
+            return conn.execute(statement.encode()).fetchall()
+
+    def frame(self, feed: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+        """The delivered rows of a feed; ``columns`` are there even without a row."""
+        return pd.DataFrame(self.delivered[feed], columns=list(columns) if not self.delivered[feed] else None)
+
+    def content(self) -> dict[str, str]:
+        """A fingerprint of each published view."""
+        with db.connect(self.settings) as conn:
+            return release.content_hash(conn)
+
+    def written_by(self, release_id: int) -> dict[str, int]:
+        """How many rows a release opened or closed, by table; tables without any are left out."""
+        counts = {}
+        with db.connect(self.settings) as conn:
+            for (table,) in conn.execute("select table_name from release.versioned_table").fetchall():
+                statement = sql.SQL("select count(*) from {} where %s in (_from_release, _to_release)").format(
+                    sql.Identifier("history", table)
+                )
+                (counts[table],) = conn.execute(statement, (release_id,)).fetchone()
+        return {table: count for table, count in counts.items() if count}
+
+
+def publish(settings: Settings, as_of: date, *, full_refresh: bool = False) -> int:
+    """Build a release, pass it by hand and publish it."""
+    release_id = building.build(settings, as_of, full_refresh=full_refresh)
+    with db.connect(settings) as conn:
+        conn.execute(
+            "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated,"
+            " checks_failed) select %s, group_name, 'passed', 'by hand', 1, 0 from release.consistency_group",
+            (release_id,),
+        )
+    release.publish(settings, unpin=True)
+    return release_id
