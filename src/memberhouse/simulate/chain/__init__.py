@@ -19,13 +19,15 @@ from memberhouse.simulate.chain.clock import Clock
 from memberhouse.simulate.chain.landing import Lander
 from memberhouse.simulate.chain.life import Life
 from memberhouse.simulate.chain.loyalty import Points, Tiers
+from memberhouse.simulate.chain.mess import Mess
+from memberhouse.simulate.chain.misdeeds import misdeeds
 from memberhouse.simulate.chain.office import Office
 from memberhouse.simulate.chain.outreach import Outreach, Tables
 from memberhouse.simulate.chain.people import People
 from memberhouse.simulate.chain.plan import DAY, DEFAULT_UNTIL, Plan
 from memberhouse.simulate.chain.tills import Day, Tills
-from memberhouse.simulate.chain.truth import Truth
-from memberhouse.simulate.chain.world import day_factors, make_calendar, make_products, make_staff, make_stores
+from memberhouse.simulate.chain.truth import FOLDER, Truth
+from memberhouse.simulate.chain.world import POP_UP, day_factors, make_calendar, make_products, make_staff, make_stores
 from memberhouse.sources.feeds import FEEDS
 
 __all__ = ["DEFAULT_UNTIL", "Plan", "write_chain"]
@@ -57,7 +59,22 @@ def write_chain(
         if (day + 1) % 50 == 0 or day + 1 == days:
             tell(f"wrote {day + 1} of {days} business dates")
     chain.truth.write(out, chain.lander, chain.outreach)
+    if messy:
+        tell("planting faults")
+        _plant(chain, out, tell)
     return plan
+
+
+def _plant(chain: _Chain, out: Path, tell: Callable[[str], None]) -> None:
+    """What people did already, and what happens to the files."""
+    mess = Mess(out, chain.plan, chain.lander)
+    stores = chain.stores
+    mess.plant(int(stores.opened[stores.ids.index(POP_UP)]))
+    for fault in misdeeds(chain.people, chain.staff, stores, chain.life.unmerged):
+        mess.note(fault)
+    mess.write(out / FOLDER)
+    if mess.without_room:
+        tell(f"too small a chain for: {', '.join(sorted(set(mess.without_room)))}")
 
 
 class _Chain:

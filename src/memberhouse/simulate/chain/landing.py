@@ -21,9 +21,6 @@ from memberhouse.sources.feeds import FEEDS
 
 Rows = Mapping[str, Any]
 
-# Feeds that a till's computer sends by itself; the others come from one system for the whole chain.
-BY_STORE = ("receipts", "receipt_lines", "tenders", "z_totals", "footfall")
-
 
 @dataclass(frozen=True)
 class Landed:
