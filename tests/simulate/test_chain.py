@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.conservation import assert_conserved
 
 from memberhouse import db
 from memberhouse.landing import find_batches
@@ -19,7 +20,6 @@ from memberhouse.load import load_landed
 from memberhouse.settings import Settings
 from memberhouse.simulate.chain import Plan, write_chain
 from memberhouse.sources.feeds import FEEDS
-from tests.conservation import assert_conserved
 
 MEMBERS, DAYS, SEED = 300, 60, 7
 RECEIPT = ["store_id", "register_id", "business_date", "receipt_no", "receipt_type"]
@@ -35,7 +35,9 @@ class Landing:
     @cache  # noqa: B019  (as long as the tests of this module)
     def feed(self, source: str, name: str) -> pd.DataFrame:
         """All rows of a feed, in the order of dates."""
-        files = [gzip.decompress(path.read_bytes()) for path in sorted((self.folder / source / name).glob("*/*/*/*.gz"))]
+        files = [
+            gzip.decompress(path.read_bytes()) for path in sorted((self.folder / source / name).glob("*/*/*/*.gz"))
+        ]
         if source == "app":
             return pd.read_json(io.BytesIO(b"".join(files)), lines=True, dtype=False)
         header = files[0].partition(b"\n")[0] + b"\n"
@@ -230,8 +232,15 @@ def test_states_of_a_contact_come_in_their_order(year_of_trade: Landing) -> None
     states = year_of_trade.feed("app", "contact_states")
     at = pd.to_datetime(states["at"], utc=True)
     first = at.groupby([states["contact_id"], states["state"]]).min().unstack()
-    for before, after in (("selected", "sent"), ("sent", "delivered"), ("delivered", "read"), ("read", "replied"),
-                          ("replied", "accept"), ("accept", "appointed"), ("arrived", "purchased")):
+    for before, after in (
+        ("selected", "sent"),
+        ("sent", "delivered"),
+        ("delivered", "read"),
+        ("read", "replied"),
+        ("replied", "accept"),
+        ("accept", "appointed"),
+        ("arrived", "purchased"),
+    ):
         both = first[[before, after]].dropna()
         assert len(both) > 0
         assert (both[before] <= both[after]).all(), (before, after)
@@ -270,8 +279,14 @@ def test_ids_refer_to_something(year_of_trade: Landing) -> None:
         assert named <= known, sorted(named - known)[:3]
     keys = set(receipts[RECEIPT].itertuples(index=False, name=None))
     returned = receipts[receipts["original_receipt_no"] != ""]
-    originals = zip(returned["original_store_id"], returned["original_register_id"], returned["original_business_date"],
-                    returned["original_receipt_no"], ["sale"] * len(returned), strict=True)
+    originals = zip(
+        returned["original_store_id"],
+        returned["original_register_id"],
+        returned["original_business_date"],
+        returned["original_receipt_no"],
+        ["sale"] * len(returned),
+        strict=True,
+    )
     known_originals = [key in keys for key in originals]
     assert known_originals
     assert all(known_originals)
@@ -301,7 +316,9 @@ def test_a_clean_chain_loads_without_a_row_put_aside(chain: Landing, warehouse: 
     assert_conserved(warehouse)
     totals = chain.totals()
     with db.connect(warehouse) as conn:
-        for source, feed, rows, amount in chain.truth("feeds")[["source", "feed", "rows", "amount"]].itertuples(index=False):
+        for source, feed, rows, amount in chain.truth("feeds")[["source", "feed", "rows", "amount"]].itertuples(
+            index=False
+        ):
             money = FEEDS[source, feed].money
             held = conn.execute(
                 f"select count(*), {f'sum({money})' if money else '0'} from raw.{source}__{feed}".encode()

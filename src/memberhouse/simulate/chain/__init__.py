@@ -95,9 +95,7 @@ class _Chain:
         self.points = Points(plan, self.people, self.tills, self.clock)
         self.tiers = Tiers(plan, self.people)
         self.outreach = Outreach(plan, self.people, self.tills, self.clock)
-        self.life = Life(
-            plan, self.stores, self.staff, self.people, self.tills, self.tiers, self.points, self.clock
-        )
+        self.life = Life(plan, self.stores, self.staff, self.people, self.tills, self.tiers, self.points, self.clock)
         self.truth = Truth(plan, self.stores, self.people, self.tills)
 
     def live(self, number: int) -> None:

@@ -68,7 +68,15 @@ class Life:
     """The day of the members beside the tills."""
 
     def __init__(
-        self, plan: Plan, stores: Stores, staff: Staff, people: People, tills: Tills, tiers: Tiers, points: Points, clock: Clock
+        self,
+        plan: Plan,
+        stores: Stores,
+        staff: Staff,
+        people: People,
+        tills: Tills,
+        tiers: Tiers,
+        points: Points,
+        clock: Clock,
     ) -> None:
         self.plan, self.stores, self.staff, self.people = plan, stores, staff, people
         self.tills, self.tiers, self.points, self.clock = tills, tiers, points, clock
@@ -148,7 +156,9 @@ class Life:
             "staff_id": self.tills.staff_ids.take(pa.array(recruiter)),
             "channel": CHANNELS.take(pa.array(people.channel[who])),
             "method": METHODS.take(pa.array(method)),
-            "offer_code": pc.if_else(pa.array(method == REFERRAL), "FRIEND20", pc.if_else(pa.array(who % 3 == 0), "WELCOME", None)),
+            "offer_code": pc.if_else(
+                pa.array(method == REFERRAL), "FRIEND20", pc.if_else(pa.array(who % 3 == 0), "WELCOME", None)
+            ),
             "name": people.name(who),
             "gender": people.gender(who),
             "birthday": people.birthday(who),
@@ -255,7 +265,9 @@ class Life:
             tables["identity_links"].append(self._merge_rows(due["who"], due["at"], ends, ends))
             self.unmerged = due
 
-    def _link_rows(self, who: Array, cards: pa.Array, valid_from: Array, recorded: Array, method: Any) -> dict[str, Any]:
+    def _link_rows(
+        self, who: Array, cards: pa.Array, valid_from: Array, recorded: Array, method: Any
+    ) -> dict[str, Any]:
         return {
             "account_id": self.people.account_id(who),
             "card_no": cards,
@@ -396,7 +408,9 @@ class Life:
                 "account_id": people.account_id(who),
                 "name": self._event_names.take(pa.array(event)),
                 "at": self.clock.iso(at),
-                "properties": pc.if_else(pa.array((event == 1) | (event == 3)), looking, pc.if_else(pa.array(event == 0), opening, None)),
+                "properties": pc.if_else(
+                    pa.array((event == 1) | (event == 3)), looking, pc.if_else(pa.array(event == 0), opening, None)
+                ),
             }
         )
 
@@ -416,7 +430,9 @@ class Life:
         may = (receipts["member"] >= 0) & (receipts["ident"] == NOBODY) & (receipts["kind"] == SALE)
         may &= ~receipts["voided"] & (people.account_day[member] < day.number) & (chance.random(size(receipts)) < 0.5)
         where = np.flatnonzero(may)
-        wait = np.where(chance.random(len(where)) < 0.9, chance.integers(1, 31, len(where)), chance.integers(31, 41, len(where)))
+        wait = np.where(
+            chance.random(len(where)) < 0.9, chance.integers(1, 31, len(where)), chance.integers(31, 41, len(where))
+        )
         forgotten = taken(receipts, where)
         names = ("store", "register", "number", "kind", "member")
         claim = {name: forgotten[name] for name in names} | {"day": np.full(len(where), day.number)}
@@ -480,9 +496,14 @@ class Life:
         if not len(who):
             return
         tier = self.tiers.tier[who]
-        offered = [[place for place, each in enumerate(BENEFITS) if each[0] == name] for name in ("silver", "gold", "diamond")]
+        offered = [
+            [place for place, each in enumerate(BENEFITS) if each[0] == name] for name in ("silver", "gold", "diamond")
+        ]
         lot = day.chance.random(len(who))
-        chosen = [offered[level][int(draw * len(offered[level]))] for level, draw in zip(tier.tolist(), lot.tolist(), strict=True)]
+        chosen = [
+            offered[level][int(draw * len(offered[level]))]
+            for level, draw in zip(tier.tolist(), lot.tolist(), strict=True)
+        ]
         tables["benefit_uses"].append(
             {
                 **self.people.who(who),
@@ -494,7 +515,9 @@ class Life:
 
     def _feedback(self, day: Day, refused: Array, tables: Tables) -> None:
         chance, receipts = day.chance, day.receipts
-        bought = (receipts["kind"] == SALE) & (receipts["ident"] != NOBODY) & ~receipts["voided"] & (receipts["member"] >= 0)
+        bought = (
+            (receipts["kind"] == SALE) & (receipts["ident"] != NOBODY) & ~receipts["voided"] & (receipts["member"] >= 0)
+        )
         asked = receipts["member"][bought & (chance.random(size(receipts)) < 0.04)]
         self._ask(day, asked, "nps", 3)
         reviewers = receipts["member"][bought & (chance.random(size(receipts)) < 0.02)]

@@ -43,7 +43,14 @@ class Points:
             lot = self._month(day.number) % _LOTS
             who = np.flatnonzero(self._lots[:, lot] > 0)
             # the lot of twelve months ago lies where this month's will
-            self._enter(day, EXPIRE, who, -self._lots[who, lot], np.full(len(who), day.start + 300), self._month(day.number) - _LOTS)
+            self._enter(
+                day,
+                EXPIRE,
+                who,
+                -self._lots[who, lot],
+                np.full(len(who), day.start + 300),
+                self._month(day.number) - _LOTS,
+            )
             self._lots[who, lot] = 0
 
     def open_balances(self, day: Day, chance: np.random.Generator) -> None:
@@ -95,7 +102,9 @@ class Points:
         # two returns of one member on one day draw on one lot: one after the other
         for place in range(len(back)):
             who = member[back[place]]
-            take = min(-int(points[back[place]]), int(receipts["earned"][back[place]]), int(self._lots[who, lots[place]]))
+            take = min(
+                -int(points[back[place]]), int(receipts["earned"][back[place]]), int(self._lots[who, lots[place]])
+            )
             if take > 0:
                 one = back[place : place + 1]
                 self._lots[who, lots[place]] -= take
@@ -164,7 +173,8 @@ def _counts(receipts: Columns) -> Any:
 
 
 def _month_number(months: Array) -> Array:
-    return months // 12 * 100 + months % 12 + 1
+    number: Array = months // 12 * 100 + months % 12 + 1
+    return number
 
 
 def _entry_ids(numbers: Array) -> pa.Array:
@@ -205,7 +215,9 @@ class Tiers:
         self.tier[who] = np.searchsorted(TIER_SPEND, spend, side="right") - 1
         above = who[self.tier[who] > SILVER]
         self._until[above] = self._month_ends(chance.integers(0, 360, len(above)))
-        since = np.where(self.tier[who] > SILVER, np.maximum(self._until[who] - 365, people.enrol_day[who]), people.enrol_day[who])
+        since = np.where(
+            self.tier[who] > SILVER, np.maximum(self._until[who] - 365, people.enrol_day[who]), people.enrol_day[who]
+        )
         return self._rows(who, np.minimum(since, -1), np.full(len(who), OPENING))
 
     def judge(self, day: Day, newcomers: Array) -> dict[str, Any] | None:

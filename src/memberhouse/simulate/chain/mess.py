@@ -296,8 +296,9 @@ class Mess:
         before = next(
             each
             for each in reversed(self.lander.landed)
-            if each.feed == batch.feed and each.business_date < batch.business_date
+            if each.feed == batch.feed and each.business_date < batch.business_date and _place(each) not in self._used
         )
+        self._used.add(_place(before))
         again = self._content(before).splitlines(keepends=True)[-3:]
         content = self._content(batch)
         self.rewrite(batch, content + b"".join(again), rows=batch.rows + len(again))
@@ -476,16 +477,29 @@ _BAD_ROWS: tuple[tuple[str, str, str, str, Change], ...] = (
     ("hour_24", "pos", "footfall", "no_such_hour", _with(hour="24")),
     ("negative_visitors", "pos", "footfall", "negative_count", _with(hour="23", visitors="-3")),
     ("half_an_object", "app", "contact_states", "poison_json", lambda row: json.dumps(row).encode()[:-8]),
-    ("deep_json", "app", "contact_states", "poison_json", lambda row: b'{"contact_id": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    (
+        "deep_json",
+        "app",
+        "contact_states",
+        "poison_json",
+        lambda row: b'{"contact_id": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ),
     ("lone_surrogate", "app", "contact_states", "poison_json", lambda row: b'{"contact_id": "\\ud800"}'),
     ("list_for_a_row", "app", "contact_states", "poison_json", lambda row: b'["not", "an", "object"]'),
-    ("event_of_the_future", "app", "points_entries", "after_production", _json(entry_id="P0", at="2099-01-01T00:00:00Z")),
+    (
+        "event_of_the_future",
+        "app",
+        "points_entries",
+        "after_production",
+        _json(entry_id="P0", at="2099-01-01T00:00:00Z"),
+    ),
     ("unknown_state", "app", "contact_states", "not_a_choice", _json(state="teleported")),
     ("event_with_other_payload", "app", "events", "contradicts_earlier_row", _json(name="tampered")),
 )
 
 
 # ---------------------------------------------------------------- accepted
+
 
 def _in_gb18030(content: bytes) -> bytes:
     return content.decode().encode("gb18030")

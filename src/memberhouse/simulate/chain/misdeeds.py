@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from memberhouse.landing.manifest import EVERY_STORE
 from memberhouse.simulate.chain.columns import Columns
 from memberhouse.simulate.chain.landing import batch_name, produced_at
 from memberhouse.simulate.chain.mess import Fault
 from memberhouse.simulate.chain.people import People
 from memberhouse.simulate.chain.world import Staff, Stores
-from memberhouse.landing.manifest import EVERY_STORE
 
 
 def misdeeds(people: People, staff: Staff, stores: Stores, unmerged: Columns | None) -> Iterator[Fault]:
@@ -55,10 +55,14 @@ def misdeeds(people: People, staff: Staff, stores: Stores, unmerged: Columns | N
         yield entry("staff_phone", "pos", "enrolments", int(people.enrol_day[who]), named(who), 1, staff.ids[one])
     for who, days in fraud.backdated.items():
         yield entry("backdated", "pos", "enrolments", int(people.enrol_day[who]), named(who), 1, f"by {days} days")
-    yield entry("shared_card", "pos", "receipts", fraud.shared_day, named(fraud.shared_card), 10, "10 receipts in a day")
+    yield entry(
+        "shared_card", "pos", "receipts", fraud.shared_day, named(fraud.shared_card), 10, "10 receipts in a day"
+    )
     for who in np.flatnonzero((people.merge_day < plan.days) & (people.status == 0)).tolist():
         second = people.account_id(np.array([who]), np.array([True]))[0].as_py()
-        yield entry("merged", "app", "identity_links", int(people.merge_day[who]), second, 1, f"into {named(who)}'s account")
+        yield entry(
+            "merged", "app", "identity_links", int(people.merge_day[who]), second, 1, f"into {named(who)}'s account"
+        )
     if unmerged is not None:
         who = int(unmerged["who"][0])
         second = people.account_id(np.array([who]), np.array([True]))[0].as_py()

@@ -73,9 +73,7 @@ class Office:
 
     def _store_rows(self, day: int, known_later: int) -> dict[str, Any]:
         stores = self.stores
-        here = [
-            store for store in range(stores.app) if stores.ids[store] != POP_UP or day >= known_later
-        ]
+        here = [store for store in range(stores.app) if stores.ids[store] != POP_UP or day >= known_later]
         return {
             "store_id": [stores.ids[store] for store in here],
             "name": [stores.names[store] for store in here],
@@ -136,7 +134,9 @@ class Office:
             "season": texts(products.seasons),
             "list_price": money(products.price[here]),
             "unit_cost": money(products.cost[here]),
-            "launched_on": pa.array((np.datetime64(self.plan.first_day) + products.launched[here]).astype("datetime64[D]")),
+            "launched_on": pa.array(
+                (np.datetime64(self.plan.first_day) + products.launched[here]).astype("datetime64[D]")
+            ),
             "is_focus": pa.array(products.focus[here]),
         }
 

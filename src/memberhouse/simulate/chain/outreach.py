@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from memberhouse.simulate.chain.clock import HOUR, Clock
 from memberhouse.simulate.chain.columns import Columns, Later, size, taken
-from memberhouse.simulate.chain.people import CONSENT_CHANNELS, People, stable_hash
+from memberhouse.simulate.chain.people import People, stable_hash
 from memberhouse.simulate.chain.plan import NEVER, Array, Plan
 from memberhouse.simulate.chain.tills import NOBODY, SALE, Day, Tills
 from memberhouse.simulate.tables import constant, money
@@ -38,7 +38,22 @@ _CHANNELS = pa.array(["wechat", "sms", "call", "in_store", "moments"])
 SELECTED, SENT, DELIVERED, FAILED, READ, REPLIED, ACCEPT, DEFER, OBJECTION, REFUSE, SILENT, APPOINTED = range(12)
 ARRIVED, PURCHASED = 12, 13
 _STATES = pa.array(
-    "selected sent delivered failed read replied accept defer objection refuse silent appointed arrived purchased".split()
+    [
+        "selected",
+        "sent",
+        "delivered",
+        "failed",
+        "read",
+        "replied",
+        "accept",
+        "defer",
+        "objection",
+        "refuse",
+        "silent",
+        "appointed",
+        "arrived",
+        "purchased",
+    ]
 )
 _OBJECTIONS = pa.array(["price", "size", "distance", "no_need", None])
 _NO_OBJECTION = 4
@@ -239,12 +254,16 @@ class Outreach:
             "coupon_id": pc.binary_join_element_wise(
                 "K", pa.array(self._coupon[who] + 10_000_000).cast(pa.string()), ""
             ),
-            "campaign_id": pa.array(names, pa.string()).take(pa.array(np.where(campaign < 0, len(names) - 1, campaign))),
+            "campaign_id": pa.array(names, pa.string()).take(
+                pa.array(np.where(campaign < 0, len(names) - 1, campaign))
+            ),
             **self.people.who(who),
             "face_value": money(self._coupon_face[who].astype(np.int64) * 100),
             "funding": pc.if_else(pa.array(campaign < 0), "head_office", "brand"),
             "issued_at": self.clock.iso(self._coupon_issued[who]),
-            "valid_to": pa.array((np.datetime64(self.plan.first_day) + self._coupon_until[who]).astype("datetime64[D]")),
+            "valid_to": pa.array(
+                (np.datetime64(self.plan.first_day) + self._coupon_until[who]).astype("datetime64[D]")
+            ),
             "updated_at": self.clock.iso(updated),
         }
 
@@ -275,8 +294,8 @@ class Outreach:
 
     def _moments(self, day: Day, tables: Tables) -> None:
         """朋友圈: a post has no recipients."""
-        stores = np.flatnonzero(day.trades & (np.arange(len(day.trades)) % 7 == day.number % 7))
-        stores = stores[stores != self.tills.stores.app]
+        in_turn = np.arange(len(day.trades)) % 7 == day.number % 7
+        stores = np.flatnonzero(day.trades & in_turn & (self.tills.stores.weight > 0))
         rows = _no_contacts(len(stores))
         rows["template"][:] = _MOMENTS
         contact = self._ids(day, len(stores))
@@ -290,7 +309,15 @@ class Outreach:
         return day.number * _CONTACTS_A_DAY + self._contacts - rows + np.arange(rows)
 
     def _land_contacts(
-        self, day: Day, tables: Tables, rows: Columns, contact: Array, channel: Array, stores: Array, staff: Array, at: Array
+        self,
+        day: Day,
+        tables: Tables,
+        rows: Columns,
+        contact: Array,
+        channel: Array,
+        stores: Array,
+        staff: Array,
+        at: Array,
     ) -> None:
         if not len(contact):
             return
@@ -356,7 +383,9 @@ class Outreach:
         contact on the next day."""
         receipts, people = day.receipts, self.people
         in_store = (receipts["kind"] == SALE) & ~receipts["voided"] & ~receipts["training"]
-        in_store &= (receipts["store"] != self.tills.stores.app) & (receipts["ident"] != NOBODY) & (receipts["member"] >= 0)
+        in_store &= (
+            (receipts["store"] != self.tills.stores.app) & (receipts["ident"] != NOBODY) & (receipts["member"] >= 0)
+        )
         where = np.flatnonzero(in_store)
         who, first = np.unique(receipts["member"][where], return_index=True)
         at = receipts["at"][where[first]]

@@ -127,7 +127,14 @@ class People:
         self.second_account_day = np.where(
             second, np.maximum(self.link_day, 0) + chance.integers(5, 60, total), NEVER
         ).astype(np.int32)
-        self.merge_day = np.where(second, self.second_account_day + chance.integers(10, 90, total), NEVER).astype(np.int32)
+        self.merge_day = np.where(second, self.second_account_day + chance.integers(10, 90, total), NEVER).astype(
+            np.int32
+        )
+        if plan.messy:
+            # one merge at least, in time to be taken back
+            known = np.flatnonzero(self.link_day < 0)[:1]
+            self.second_account_day[known], self.merge_day[known] = plan.days // 4, plan.days // 3
+            second[known] = True
         second_card = (self.link_day < NEVER) & ~second & (chance.random(total) < 0.006)
         self.second_card_day = np.where(
             second_card, np.maximum(self.link_day, 0) + chance.integers(5, 90, total), NEVER

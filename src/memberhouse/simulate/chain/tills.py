@@ -82,7 +82,9 @@ class Tills:
         self._back = Later(plan.days)
         self._back_lines: dict[int, Columns] = {}
         self._baskets_sold = 0
-        self._outlet = np.array([each == "outlet" for each in stores.formats] + [False] * (len(stores.ids) - len(stores.formats)))
+        self._outlet = np.array(
+            [each == "outlet" for each in stores.formats] + [False] * (len(stores.ids) - len(stores.formats))
+        )
 
     # ---------------------------------------------------------------- who buys
 
@@ -156,7 +158,8 @@ class Tills:
         weight = np.cumsum(np.where(day.trades, self.stores.weight, 0.0))
         if weight[-1] == 0:
             return np.full(rows, self.stores.app)
-        return np.searchsorted(weight, day.chance.random(rows) * weight[-1], side="right")
+        drawn: Array = np.searchsorted(weight, day.chance.random(rows) * weight[-1], side="right")
+        return drawn
 
     def _draft(self, day: Day, store: Array, member: Array) -> Columns:
         chance, people = day.chance, self.people
@@ -219,7 +222,9 @@ class Tills:
         ends = np.searchsorted(products.group[: products.bag], np.arange(GROUPS), side="right")
         low, high = reach[np.concatenate([[0], ends[:-1]])][group], reach[ends][group]
         sku = np.searchsorted(reach, low + chance.random(count) * (high - low), side="right") - 1
-        quantity = np.where(products.staple[sku], 1 + chance.binomial(3, 0.35, count), 1 + (chance.random(count) < 0.05))
+        quantity = np.where(
+            products.staple[sku], 1 + chance.binomial(3, 0.35, count), 1 + (chance.random(count) < 0.05)
+        )
         quantity = np.where(sales["wholesale"][receipt], quantity * 10, quantity)
         off = np.array([0, 10, 20, 30])[np.searchsorted([0.55, 0.75, 0.92], chance.random(rows), side="right")]
         off = off + np.where(self._outlet[sales["store"]], 20, 0)
@@ -400,7 +405,9 @@ class Tills:
         in_app = receipts["store"] == self.stores.app
         kind = np.where(in_app & ((kind == CASH) | (kind == BANK_CARD)), WECHAT, kind)
         rest = receipts["net"] - receipts["points_paid"]
-        split = (receipts["kind"] == SALE) & ~receipts["voided"] & ~in_app & (rest > 5_000) & (chance.random(rows) < 0.03)
+        split = (
+            (receipts["kind"] == SALE) & ~receipts["voided"] & ~in_app & (rest > 5_000) & (chance.random(rows) < 0.03)
+        )
         cash = np.where(split, rest // 3 // 100 * 100, 0)
         everyone = np.arange(rows)
         by_points = np.flatnonzero(receipts["points_paid"] > 0)
@@ -455,7 +462,9 @@ class Tills:
             "member_card_no": card,
             "member_phone": pc.if_else(pa.array(ident == BY_PHONE), people.phone(known), None),
             "account_id": pc.if_else(by_account, people.account_id(known, second), None),
-            "channel": pc.if_else(in_app, pc.if_else(pa.array(receipts["number"] % 4 == 0), "mini_program", "app"), "store"),
+            "channel": pc.if_else(
+                in_app, pc.if_else(pa.array(receipts["number"] % 4 == 0), "mini_program", "app"), "store"
+            ),
             "is_training": pa.array(receipts["training"]),
             "is_staff_sale": pa.array(receipts["staff_sale"]),
             "is_wholesale": pa.array(receipts["wholesale"]),

@@ -122,7 +122,9 @@ class Truth:
         return {
             "member": people.member(who),
             "card_no": people.card_no(who),
-            "account_id": pa.array(np.where(has_account, people.account_id(who).to_numpy(zero_copy_only=False), None), pa.string()),
+            "account_id": pa.array(
+                np.where(has_account, people.account_id(who).to_numpy(zero_copy_only=False), None), pa.string()
+            ),
             "enrolled_on": self._dates(people.enrol_day[who].astype(np.int64)),
             "has_card": pa.array((people.kind[who] == CARD) | (people.kind[who] == CARD_AND_ACCOUNT)),
             "rate": pa.array(people.rate[who]),

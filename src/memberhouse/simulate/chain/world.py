@@ -215,7 +215,7 @@ def make_stores(plan: Plan) -> Stores:
         supervisors=[f"H{regions[store].encode().hex()[:6].upper()}" for store in range(total)],
         closures=sorted(closures, key=lambda closure: (closure[0], closure[1])),
         registers=np.append(np.where(weight > 1.5, 3, np.where(weight > 0.6, 2, 1)), 1),
-        counted=np.append(chance.random(total) < 0.4, False),
+        counted=np.append(np.arange(total) % 5 < 2, False),
     )
 
 
@@ -322,7 +322,20 @@ def make_products(plan: Plan) -> Products:
                         sku = f"{style:04d}{len(rows):05d}"
                         focus = style % 11 == 0
                         rows.append(
-                            (sku, category, subcategory, size, colour, season, price, cost, launched, focus, group, staple)
+                            (
+                                sku,
+                                category,
+                                subcategory,
+                                size,
+                                colour,
+                                season,
+                                price,
+                                cost,
+                                launched,
+                                focus,
+                                group,
+                                staple,
+                            )
                         )
     for sku, subcategory, price in (("900001", "购物袋", 100), ("900002", "运费", 800), ("900003", "礼品卡", 20_000)):
         rows.append((sku, "其他", subcategory, "", "", 0, price, 0, -400, False, -1, False))
@@ -355,7 +368,9 @@ def make_calendar(plan: Plan) -> list[Event]:
         for month in range(1, 13):
             events.append(Event(date(year, month, MEMBER_DAY), "member_day", "会员日", None, _MEMBER_DAY_FACTOR))
         events += [Event(date(year, month, day), "holiday", name, None, by) for name, month, day, by in _HOLIDAYS]
-        events += [Event(date(year, month, day), "season_change", name, None, 1.1) for name, month, day in _SEASON_CHANGES]
+        events += [
+            Event(date(year, month, day), "season_change", name, None, 1.1) for name, month, day in _SEASON_CHANGES
+        ]
         events.append(Event(date(year, 9, 20), "anniversary", "华东周年庆", "华东", 1.0))
     for festival in _SPRING_FESTIVAL:
         events += [
