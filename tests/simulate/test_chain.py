@@ -121,6 +121,13 @@ def test_the_last_week_comes_a_store_at_a_time(chain: Landing) -> None:
     assert max(for_all) == first - timedelta(days=1)
 
 
+def test_a_store_that_is_shut_sends_headers(chain: Landing) -> None:
+    shut = chain.plan.until - timedelta(days=2)
+    sent = [batch for batch in find_batches(chain.folder) if (batch.business_date, batch.store_id) == (shut, "S001")]
+    assert {batch.feed for batch in sent} == {"receipts", "receipt_lines", "tenders", "z_totals", "footfall"}
+    assert [entry.rows for batch in sent if batch.manifest for entry in batch.manifest.files] == [0] * 5
+
+
 # ---------------------------------------------------------------- money
 
 

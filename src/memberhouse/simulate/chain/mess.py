@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -79,6 +80,7 @@ class Mess:
         self._unknown_for_a_while(popped_up)
         self._late()
         self._late_store()
+        self._late_enrolments()
         for kind, source, feed, code, change in _BAD_ROWS:
             self._bad_row(kind, source, feed, code, change)
         self._duplicate_row()
@@ -193,6 +195,16 @@ class Mess:
                 self.rewrite(batch, self._content(batch), arrives=arrives)
                 self._log("late_day", batch, "loaded", delivered_on=arrives.date(), remark=f"{days} days late")
 
+    def _late_enrolments(self) -> None:
+        """Cards are used days before their enrolment arrives."""
+        batch = self._pick("pos", "enrolments")
+        if batch is None:
+            self.without_room.append("late_enrolments")
+            return
+        arrives = delivered_later(batch.business_date, 12)
+        self.rewrite(batch, self._content(batch), arrives=arrives)
+        self._log("late_enrolments", batch, "loaded", delivered_on=arrives.date(), remark="12 days late")
+
     def _of_tills(self, day: date) -> list[Landed]:
         return [
             batch
@@ -228,6 +240,7 @@ class Mess:
 
     def _unknown_for_a_while(self, opened: int) -> None:
         """The pop-up's rows of the days before head office tells of it."""
+        known_on = self.plan.date_of(opened + POP_UP_UNKNOWN_DAYS)
         for day in range(opened, opened + POP_UP_UNKNOWN_DAYS):
             for batch in self._of_tills(self.plan.date_of(day)):
                 self._used.add(_place(batch))
@@ -245,7 +258,7 @@ class Mess:
                         key=POP_UP,
                         rows=1,
                         amount=_amount(batch, header, [lines[place - 2]]),
-                        remark=f"replayed when the stores file of {self.plan.date_of(opened + POP_UP_UNKNOWN_DAYS)} is in",
+                        remark=f"replayed when the stores file of {known_on} is in",
                     )
 
     # ---------------------------------------------------------------- rows
@@ -313,6 +326,7 @@ class Mess:
             ("byte_order_mark", "receipts", lambda content: b"\xef\xbb\xbf" + content),
             ("reordered_columns", "tenders", _reordered),
             ("extra_column", "receipt_lines", _with_column),
+            ("no_offset", "receipts", _without_offset),
         ):
             batch = self._pick("pos", feed)
             if batch is None:
@@ -507,6 +521,11 @@ def _in_gb18030(content: bytes) -> bytes:
 
 def _reordered(content: bytes) -> bytes:
     return b"".join(b",".join(reversed(line.split(b","))) + b"\n" for line in content.splitlines())
+
+
+def _without_offset(content: bytes) -> bytes:
+    """Times as the store's clock shows them, and no word of its zone."""
+    return re.sub(rb"(T\d\d:\d\d:\d\d)[+-]\d\d:\d\d", rb"\1", content)
 
 
 def _with_column(content: bytes) -> bytes:

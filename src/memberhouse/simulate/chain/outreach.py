@@ -38,22 +38,8 @@ _CHANNELS = pa.array(["wechat", "sms", "call", "in_store", "moments"])
 SELECTED, SENT, DELIVERED, FAILED, READ, REPLIED, ACCEPT, DEFER, OBJECTION, REFUSE, SILENT, APPOINTED = range(12)
 ARRIVED, PURCHASED = 12, 13
 _STATES = pa.array(
-    [
-        "selected",
-        "sent",
-        "delivered",
-        "failed",
-        "read",
-        "replied",
-        "accept",
-        "defer",
-        "objection",
-        "refuse",
-        "silent",
-        "appointed",
-        "arrived",
-        "purchased",
-    ]
+    ["selected", "sent", "delivered", "failed", "read", "replied", "accept", "defer", "objection", "refuse", "silent"]
+    + ["appointed", "arrived", "purchased"]
 )
 _OBJECTIONS = pa.array(["price", "size", "distance", "no_need", None])
 _NO_OBJECTION = 4
@@ -212,7 +198,7 @@ class Outreach:
 
     def redeem(self, day: Day) -> None:
         """Half of the purchases for which a coupon is good use it: it comes off the dearest line."""
-        receipts, lines, people = day.receipts, day.lines, self.people
+        receipts, lines = day.receipts, day.lines
         member = receipts["member"]
         known = np.maximum(member, 0)
         good = (receipts["kind"] == SALE) & ~receipts["voided"] & ~receipts["training"] & (receipts["ident"] != NOBODY)

@@ -27,6 +27,7 @@ ANONYMOUS_SHARE = 0.45
 APP_SHARE = 0.28
 FIRST_PURCHASE_SHARE = 0.7
 RETURN_SHARE = 0.045
+UNLINKED_SHARE = 0.05
 _SHOPS_OPEN, _SHOPS_CLOSE = 10 * HOUR, 22 * HOUR
 _LATE_CLOSE = 26 * HOUR + 50 * 60
 _HOURS = np.arange(10, 22)
@@ -286,12 +287,15 @@ class Tills:
             return
         exchange = chance.random(len(chosen)) < 0.2
         whole = chance.random(len(chosen)) < 0.6
+        # brought back without the receipt: nothing says of which sale, and no points are taken back
+        unlinked = chance.random(len(chosen)) < UNLINKED_SHARE
         back = taken(receipts, chosen)
         originals = {
-            "orig_day": np.full(len(chosen), day.number),
+            "orig_day": np.where(unlinked, -1, day.number),
             "orig_store": back["store"],
             "orig_register": back["register"],
             "orig_number": back["number"],
+            "earned": np.where(unlinked, 0, back["earned"]),
             "kind": np.where(exchange, EXCHANGE, RETURN),
         }
         # an order of the app goes back to the app
@@ -314,7 +318,7 @@ class Tills:
             "discount": -mine["discount"],
             "net": -mine["net"],
             "merchandise": mine["merchandise"],
-            "returns_line": mine["line_no"],
+            "returns_line": np.where(unlinked[of], 0, mine["line_no"]),
             "staff": mine["staff"],
         }
         swapped = exchange[of]

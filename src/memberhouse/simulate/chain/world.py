@@ -182,6 +182,9 @@ def make_stores(plan: Plan) -> Stores:
     for place, store in enumerate(rebuilt):
         first = int(chance.integers(plan.days // 5, max(plan.days // 2, plan.days // 5 + 1)))
         closures.append((int(store), first, first + (34 if place % 2 == 0 else 9)))
+    if plan.days > 10:
+        # a stocktaking in the week that comes a batch a store
+        closures.append((0, plan.days - 4, plan.days - 3))
     for festival in _SPRING_FESTIVAL:
         day = plan.day_of(festival)
         if 0 <= day < plan.days:
@@ -215,7 +218,7 @@ def make_stores(plan: Plan) -> Stores:
         supervisors=[f"H{regions[store].encode().hex()[:6].upper()}" for store in range(total)],
         closures=sorted(closures, key=lambda closure: (closure[0], closure[1])),
         registers=np.append(np.where(weight > 1.5, 3, np.where(weight > 0.6, 2, 1)), 1),
-        counted=np.append(np.arange(total) % 5 < 2, False),
+        counted=np.append((np.arange(total) % 5 < 2) & (weight > 0), False),
     )
 
 
