@@ -187,6 +187,22 @@ def test_the_truth_is_what_the_files_hold(year_of_trade: Landing) -> None:
     assert set(members.loc[members["has_card"], "card_no"]) <= set(cards)
 
 
+def test_nobody_buys_after_dropping_out_and_who_buys_often_buys_more(year_of_trade: Landing) -> None:
+    members, receipts = year_of_trade.truth("members"), year_of_trade.feed("pos", "receipts")
+    sales = receipts[(receipts["receipt_type"] == "sale") & (receipts["member_card_no"] != "")]
+    last = sales.groupby("member_card_no")["business_date"].max().rename("last")
+    dropped = members.dropna(subset=["dropped_out_on"]).join(last, on="card_no", how="inner")
+    assert len(dropped) > 100
+    assert (dropped["last"] < dropped["dropped_out_on"]).all()
+    whole_time = members[
+        members["dropped_out_on"].isna() & (members["enrolled_on"] < str(year_of_trade.plan.first_day))
+    ]
+    expected = whole_time["rate"].sum() * year_of_trade.plan.days
+    # days and campaigns multiply the rate by one and a little more, on average
+    assert 1.0 < whole_time["purchase_days"].sum() / expected < 1.25
+    assert whole_time["rate"].corr(whole_time["purchase_days"]) > 0.8
+
+
 # ---------------------------------------------------------------- the programme
 
 
