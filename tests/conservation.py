@@ -30,7 +30,7 @@ _BROKEN_BATCHES = {
         from ops.batch
         left join quarantine.rejected_row using (batch_id)
         group by batch.batch_id
-        having count(rejected_row_id) <> rows_quarantined
+        having count(rejected_row_id) filter (where replayed_at is null) <> rows_quarantined
     """,
     "a file has other rows or money than its manifest states": """
         select batch.batch_id

@@ -171,6 +171,69 @@ def load(folder: Path, streams: int) -> None:
 
 
 @cli.command()
+@_landing
+def validate(folder: Path) -> None:
+    """A dry run of a load of DIR: what the contracts say of it. Exits 1 when something is wrong."""
+    from memberhouse.load import validate as dry_run
+
+    found = dry_run(Settings.from_env(), folder, progress=_say)
+    for line in found.lines():
+        click.echo(line)
+    if not found.is_sound:
+        sys.exit(1)
+
+
+@cli.group()
+def quarantine() -> None:
+    """Rows that were put aside at load, and why."""
+
+
+@quarantine.command("list")
+@click.option("--reason", help="Only this reason code.")
+@click.option("--rows", "wanted", type=click.IntRange(1), default=20, show_default=True, help="How many rows to show.")
+def list_quarantine(reason: str | None, wanted: int) -> None:
+    """The reasons with their numbers of rows, and the newest rows."""
+    with db.connect(Settings.from_env()) as conn:
+        db.ensure_schema(conn)
+        kinds = conn.execute(
+            "select q.source || '/' || q.feed, q.reason_code, count(*), count(q.row), max(q.rejected_at)::date"
+            " from quarantine.rejected_row as q inner join ops.batch as b on b.batch_id = q.batch_id"
+            " where q.replayed_at is null and b.state = 'loaded' and (%(reason)s::text is null or q.reason_code ="
+            " %(reason)s) group by 1, 2 order by 3 desc, 1, 2",
+            {"reason": reason},
+        ).fetchall()
+        rows = conn.execute(
+            "select concat_ws('/', b.source, b.feed, b.business_date, b.store_id, b.batch_name, q.file_name),"
+            " q.line_no, q.reason, q.raw_text from quarantine.rejected_row as q"
+            " inner join ops.batch as b on b.batch_id = q.batch_id and b.state = 'loaded'"
+            " where q.replayed_at is null and (%(reason)s::text is null or q.reason_code = %(reason)s)"
+            " order by q.rejected_row_id desc limit %(wanted)s",
+            {"reason": reason, "wanted": wanted},
+        ).fetchall()
+    if not kinds:
+        click.echo("Nothing is in quarantine.")
+        return
+    click.echo(_table(["feed", "reason", "rows", "can be tried again", "newest"], kinds))
+    for place, line, why, raw in rows:
+        click.echo(f"\n{place}, line {line}: {why}\n  {raw}")
+
+
+@quarantine.command("replay")
+@click.option("--reason", help="Only rows with this reason code.")
+def replay_quarantine(reason: str | None) -> None:
+    """Try quarantined rows again; those whose cause is gone are loaded, and the next build has them."""
+    from memberhouse.load import replay
+
+    with db.connect(Settings.from_env(), autocommit=True) as conn:
+        db.ensure_schema(conn)
+        done = replay(conn, [reason] if reason else None)
+    click.echo(
+        f"{done.tried:,} rows tried again: {done.loaded:,} loaded, {done.duplicate:,} repeat a loaded row,"
+        f" {done.tried - done.loaded - done.duplicate:,} stay in quarantine"
+    )
+
+
+@cli.command()
 @_as_of
 @_full_refresh
 def build(as_of: date, full_refresh: bool) -> None:
@@ -269,7 +332,7 @@ def query(statement: str, output: str, role: str) -> None:
     elif output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows(rows)
+        writer.writerows([_no_formula(value) for value in row] for row in rows)
     else:
         click.echo(_table(names, rows))
 
@@ -334,6 +397,11 @@ def _judge(settings: Settings, release_id: int | None = None) -> bool:
     for verdict in verdicts:
         click.echo(f"Gate: {verdict.group_name} {verdict.verdict}: {verdict.reason}")
     return any(verdict.verdict == "held" for verdict in verdicts)
+
+
+def _no_formula(value: Any) -> Any:
+    """A text as a spreadsheet shows it instead of computing it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

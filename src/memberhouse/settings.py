@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +17,8 @@ class Settings:
     database_url: libpq URL of the warehouse (``DATABASE_URL``); ``None`` means the embedded one.
     project_root: the checkout that holds ``dags/``, ``dbt_project/`` and ``expectations/``
         (``MEMBERHOUSE_PROJECT``; by default the checkout this package is installed from).
+    vault_key: the key of the tokens that stand for personal data (``MEMBERHOUSE_VAULT_KEY``); ``None`` means
+        the one in the state folder. vault_key_version: its number (``MEMBERHOUSE_VAULT_KEY_VERSION``).
     alert_webhook: URL that alerts are posted to (``MEMBERHOUSE_ALERT_WEBHOOK``), if any.
     """
 
@@ -24,6 +26,8 @@ class Settings:
     database_url: str | None
     project_root: Path
     alert_webhook: str | None = None
+    vault_key: str | None = field(default=None, repr=False)
+    vault_key_version: int = 1
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -33,4 +37,6 @@ class Settings:
             database_url=os.environ.get("DATABASE_URL") or None,
             project_root=Path(os.environ.get("MEMBERHOUSE_PROJECT", PROJECT_ROOT)).absolute(),
             alert_webhook=os.environ.get("MEMBERHOUSE_ALERT_WEBHOOK") or None,
+            vault_key=os.environ.get("MEMBERHOUSE_VAULT_KEY") or None,
+            vault_key_version=int(os.environ.get("MEMBERHOUSE_VAULT_KEY_VERSION") or 1),
         )

@@ -130,6 +130,7 @@ def empty(warehouse: Settings) -> Settings:
             "ops.load_balance",
             "ops.batch",
             "ops.alert",
+            "vault.personal_value",
         ):
             conn.execute(f"delete from {table}".encode())
     return warehouse

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import tempfile
+from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest import mock
 
@@ -14,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memberhouse.landing import FileEntry
+from memberhouse.landing import FileEntry, Manifest
 from memberhouse.load import reader as reader_module
 from memberhouse.load.reader import FileReader, Located
 from memberhouse.load.refused import Refused
 from memberhouse.sources.feeds import FEEDS
+from memberhouse.vault import Tokens, Values
 
 LINES = FEEDS["pos", "receipt_lines"]
 HEADER = [column.name for column in LINES.columns if column.required]
@@ -28,7 +30,16 @@ PLAIN = ["S1", "1", "2026-03-02", "R1", "sale", "1", "A1", "1", "10.00"]
 def reader_of(folder: Path, content: bytes, name: str = "receipt_lines.csv", encoding: str = "utf-8") -> FileReader:
     (folder / name).write_bytes(content)
     entry = FileEntry(name=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), rows=0)
-    reader = FileReader(folder, entry, 1, encoding, LINES)
+    manifest = Manifest(
+        source="pos",
+        feed="receipt_lines",
+        store_id="all",
+        business_date=date(2026, 3, 2),
+        produced_at=datetime(2026, 3, 3, tzinfo=UTC),
+        encoding=encoding,
+        files=(entry,),
+    )
+    reader = FileReader(folder, entry, 1, manifest, LINES, Values(Tokens(b"a key for tests only", 1)))
     reader.open()
     return reader
 

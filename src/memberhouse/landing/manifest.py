@@ -51,6 +51,8 @@ class Manifest(BaseModel):
     revision: Annotated[int, Field(ge=0)] = 0
     produced_at: AwareDatetime
     encoding: Literal["utf-8", "utf-8-sig", "gb18030"] = "utf-8"
+    # how twelve hundred and thirty-four and a half is written
+    number_format: Literal["1234.50", "1,234.50", "1.234,50"] = "1234.50"
     files: Annotated[tuple[FileEntry, ...], Field(min_length=1)]
 
     def content_sha256(self) -> str:

@@ -1,8 +1,20 @@
 """Landed batches into ``raw``: whole or not at all, every row accounted for."""
 
 from memberhouse.load.delivered import delivered_until
+from memberhouse.load.dry_run import Validation, validate
 from memberhouse.load.loader import load_landed
 from memberhouse.load.refused import Refused
+from memberhouse.load.replay import Replayed, replay
 from memberhouse.load.report import BatchResult, LoadReport
 
-__all__ = ["BatchResult", "LoadReport", "Refused", "delivered_until", "load_landed"]
+__all__ = [
+    "BatchResult",
+    "LoadReport",
+    "Refused",
+    "Replayed",
+    "Validation",
+    "delivered_until",
+    "load_landed",
+    "replay",
+    "validate",
+]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import sql
 
 from memberhouse.load import checks
 from memberhouse.load.reader import FileReader, Reject
@@ -75,4 +79,41 @@ def refuse_unless_conserved(feed: Feed, reader: FileReader, of_batch: Iterable[B
             "amount_differs",
             f"{reader.entry.name}: {feed.money} sums to {total:,}, its manifest says {stated:,}.",
             "Ask the sender which is right, and for a batch in which both agree.",
+        )
+
+
+def rebook(
+    conn: psycopg.Connection[Any], feed: Feed, batch_id: int, rows: Sequence[dict[str, Any]], of: str, to: str
+) -> None:
+    """Book rows of the raw table over from one outcome to another, and tell the next build that the batch
+    changed."""
+    if not rows:
+        return
+    conn.execute(
+        sql.SQL(
+            "update ops.batch set {to} = {to} + %(rows)s, {of} = {of} - %(rows)s,"
+            " change_no = nextval('ops.batch_change') where batch_id = %(batch_id)s"
+        ).format(to=sql.Identifier(f"rows_{to}"), of=sql.Identifier(f"rows_{of}")),
+        {"rows": len(rows), "batch_id": batch_id},
+    )
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into ops.load_balance"
+            " (batch_id, file_name, outcome, store_id, business_date, rows, amount)"
+            " select batch_id, manifest #>> array['files', (%(file_no)s - 1)::text, 'name'], outcome,"
+            " %(store_id)s, %(business_date)s, sign, sign * %(amount)s::numeric"
+            " from ops.batch, (values (%(of)s, -1), (%(to)s, 1)) as entry (outcome, sign)"
+            " where batch_id = %(batch_id)s",
+            [
+                {
+                    "batch_id": batch_id,
+                    "of": of,
+                    "to": to,
+                    "file_no": row["_file_no"],
+                    "store_id": row.get(feed.store or ""),
+                    "business_date": row.get("business_date"),
+                    "amount": row.get(feed.money or ""),
+                }
+                for row in rows
+            ],
         )

@@ -18,10 +18,12 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from memberhouse.landing import Manifest
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
+from memberhouse.sources.raw_tables import identity_terms
 
 HEAD_OFFICE_ZONE = "Asia/Shanghai"
 APP_STORE = "APP"
@@ -121,6 +123,13 @@ def _instant(column: str, zone: str) -> str:
     )
 
 
+def _was_twice(column: str, zone: str) -> str:
+    """Whether a local time without an offset was on the clock twice. PostgreSQL takes the second time."""
+    local = f"r.{column}::timestamp"
+    earlier = f"({local} at time zone {zone} - interval '1 hour') at time zone {zone} = {local}"
+    return f"right(r.{column}, 6) !~ '[-+Z]' and {earlier}"
+
+
 def _checks(feed: Feed) -> list[_Check]:
     """The feed's checks in the order in which they speak: a row gets its first broken one."""
     checks = [
@@ -167,8 +176,17 @@ def _checks(feed: Feed) -> list[_Check]:
                 "the row is of store {value!r}, its batch of another",
             )
         )
-    zone = "store.timezone" if feed.store else f"'{HEAD_OFFICE_ZONE}'"
+    zone = f"coalesce(store.timezone, '{HEAD_OFFICE_ZONE}')" if feed.store else f"'{HEAD_OFFICE_ZONE}'"
     for column in feed.columns:
+        if column.kind == "timestamp":
+            checks.append(
+                _Check(
+                    "ambiguous_time",
+                    column.name,
+                    _was_twice(column.name, zone),
+                    f"{column.name} is {{value}} without an offset: as clocks were set back, it was that time twice",
+                )
+            )
         if column.kind == "timestamp" and not column.may_be_future:
             checks.append(
                 _Check(
@@ -207,7 +225,7 @@ def _broken(source: str, feed_name: str) -> tuple[str, str, tuple[_Check, ...]]:
 def _survey_statement(source: str, feed_name: str) -> bytes:
     feed = FEEDS[source, feed_name]
     broken, stores, _ = _broken(source, feed_name)
-    key = identity(feed)
+    key = list(feed.identity)
     last = feed.column(key[-1])
     if last is not None and last.kind == "integer":
         # The lines of a receipt: a bit each. As many bits as rows means no line twice; more than 64 lines
@@ -294,22 +312,71 @@ def broken_rows(
     return findings
 
 
+def _same(feed: Feed) -> str:
+    """The condition that the rows `mine` and `other` are the same row."""
+    if feed.once:  # in the terms of the raw table's index
+        pairs = zip(identity_terms(feed, "mine."), identity_terms(feed, "other."), strict=True)
+        return " and ".join(f"{mine} = {other}" for mine, other in pairs)
+    return " and ".join(f"other.{name} is not distinct from mine.{name}" for name in feed.identity)
+
+
 @cache
 def _repeats_elsewhere_statement(source: str, feed_name: str) -> bytes:
     feed = FEEDS[source, feed_name]
     table = f"raw.{feed.raw_table}"
+    # offset 0: looked up row by row in the index, however the planner would like to join
     return f"""
         select 1 from {table} as mine
         where mine._batch_id = %(batch_id)s and exists (
-            select 1 from {table} as other where other._batch_id = any(%(others)s)
-            and {" and ".join(f"other.{name} is not distinct from mine.{name}" for name in identity(feed))}
+            select 1 from {table} as other where other._batch_id = any(%(others)s) and {_same(feed)}
+            {"offset 0" if feed.once else ""}
         ) limit 1
     """.encode()  # noqa: S608
 
 
-def identity(feed: Feed) -> list[str]:
-    """The columns by which two rows are the same row: the key, and the version if the feed has one."""
-    return [*feed.key, *([feed.version] if feed.version else [])]
+@cache
+def _repeated_rows_statement(source: str, feed_name: str) -> bytes:
+    feed = FEEDS[source, feed_name]
+    table = f"raw.{feed.raw_table}"
+    if feed.once:
+        candidates = f"""
+            select row_id, row from (
+                select r.ctid as row_id, r as row from {table} as r where r._batch_id = %(batch_id)s
+                union
+                select other.row_id, other.row from {table} as mine
+                cross join lateral (
+                    select other.ctid as row_id, other as row from {table} as other
+                    where other._batch_id = any(%(others)s) and {_same(feed)}
+                    offset 0
+                ) as other
+                where mine._batch_id = %(batch_id)s
+            ) as candidate
+        """  # noqa: S608
+    else:
+        candidates = f"select r.ctid as row_id, r as row from {table} as r where r._batch_id = any(%(all)s)"  # noqa: S608
+    same_key = ", ".join(f"(candidate.row).{name}" for name in feed.identity)
+    places = "array['_batch_id', '_file_no', '_line_no']"
+    return f"""
+        with pool as (
+            select candidate.row_id, (candidate.row)._batch_id, (candidate.row)._file_no, (candidate.row)._line_no,
+                   row_number() over same_key as place,
+                   first_value(candidate.row_id) over same_key as first_id,
+                   to_jsonb(candidate.row) as row
+            from ({candidates}) as candidate
+            window same_key as (
+                partition by {same_key}
+                order by ((candidate.row)._batch_id = %(batch_id)s), (candidate.row)._batch_id,
+                         (candidate.row)._file_no, (candidate.row)._line_no
+            )
+        )
+        select mine.row_id::text, mine._file_no, mine._line_no,
+               mine.row - {places} = original.row - {places},
+               original._batch_id, original._line_no, mine.row
+        from pool as mine
+        join pool as original on original.row_id = mine.first_id
+        where mine._batch_id = %(batch_id)s and mine.place > 1
+        order by mine._file_no, mine._line_no
+    """.encode()  # noqa: S608
 
 
 def repeated_rows(
@@ -324,35 +391,36 @@ def repeated_rows(
         elsewhere = _repeats_elsewhere_statement(feed.source, feed.name)
         if not others or conn.execute(elsewhere, values).fetchone() is None:
             return []
-    table = sql.Identifier("raw", feed.raw_table)
-    rows = conn.execute(
-        sql.SQL(
-            """
-            with pool as (
-                select r.ctid as row_id, r._batch_id, r._file_no, r._line_no,
-                       row_number() over same_key as place,
-                       first_value(r.ctid) over same_key as first_id,
-                       to_jsonb(r) as row
-                from {table} as r
-                where r._batch_id = any(%(all)s)
-                window same_key as (
-                    partition by {identity}
-                    order by (r._batch_id = %(batch_id)s), r._batch_id, r._file_no, r._line_no
-                )
-            )
-            select mine.row_id::text, mine._file_no, mine._line_no,
-                   mine.row - {places} = original.row - {places},
-                   original._batch_id, original._line_no, mine.row
-            from pool as mine
-            join pool as original on original.row_id = mine.first_id
-            where mine._batch_id = %(batch_id)s and mine.place > 1
-            order by mine._file_no, mine._line_no
-            """
-        ).format(
-            table=table,
-            identity=sql.SQL(", ").join(map(sql.Identifier, identity(feed))),
-            places=sql.SQL("array['_batch_id', '_file_no', '_line_no']"),
-        ),
-        values,
-    ).fetchall()
+    rows = conn.execute(_repeated_rows_statement(feed.source, feed.name), values).fetchall()
     return [Repeat(*row) for row in rows]
+
+
+def take_out(conn: psycopg.Connection[Any], feed: Feed, row_ids: Sequence[str]) -> None:
+    """Take rows out of the raw table."""
+    if row_ids:
+        conn.execute(
+            sql.SQL("delete from {} where ctid = any(%s::tid[])").format(sql.Identifier("raw", feed.raw_table)),
+            (list(row_ids),),
+        )
+
+
+def keep_repeats(conn: psycopg.Connection[Any], batch_id: int, repeats: Sequence[Repeat]) -> None:
+    """Keep rows that repeat another batch's: a revision may take that one away."""
+    elsewhere = [repeat for repeat in repeats if repeat.of_batch_id != batch_id]
+    if not elsewhere:
+        return
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into quarantine.duplicate_row (batch_id, file_no, line_no, of_batch_id, row)"
+            " values (%s, %s, %s, %s, %s)",
+            [
+                (
+                    batch_id,
+                    repeat.file_no,
+                    repeat.line_no,
+                    repeat.of_batch_id,
+                    Jsonb(repeat.row | {"_batch_id": batch_id}),
+                )
+                for repeat in elsewhere
+            ],
+        )

@@ -15,10 +15,13 @@ from queue import SimpleQueue
 from memberhouse import db, ledger
 from memberhouse.alerts import raise_alert
 from memberhouse.landing import LandedBatch, find_batches
+from memberhouse.load.replay import REASONS_OF_STORES, replay
 from memberhouse.load.report import BatchResult, LoadReport
 from memberhouse.load.stream import Stream, Waiting
 from memberhouse.settings import Settings
+from memberhouse.sources.feeds import FEEDS
 from memberhouse.sources.raw_tables import ensure_raw_tables
+from memberhouse.vault import tokens_of
 
 DEFAULT_BAD_SHARE = 0.05
 _PROGRESS_SECONDS = 2.0
@@ -49,13 +52,17 @@ def load_landed(
         with ledger.step(settings, "load", str(root)) as step:
             with ExitStack() as connections:
                 others = [connections.enter_context(db.connect(settings, autocommit=True)) for _ in range(1, streams)]
-                report = _run([Stream(each, bad_share) for each in (conn, *others)], batches, progress)
+                tokens = tokens_of(settings, conn)
+                report = _run([Stream(each, tokens, bad_share) for each in (conn, *others)], batches, progress)
+            if any(result.batch.startswith("reference/stores/") for result in report.loaded):
+                report.replayed = replay(conn, REASONS_OF_STORES)
             step.summary = report.summary()
             step.detail = {"until": str(until) if until else None, "sources": sorted(sources or ())}
             if report.refused:
                 step.state, step.next_action = "failed", report.refused[0].next_action
     for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):
         _alert(settings, code, list(refused))
+    _alert_contradictions(settings, report)
     return report
 
 
@@ -73,6 +80,23 @@ def _alert(settings: Settings, code: str, refused: Sequence[BatchResult]) -> Non
         next_action=first.next_action or "",
         detail={"batches": [result.batch for result in refused]},
     )
+
+
+def _alert_contradictions(settings: Settings, report: LoadReport) -> None:
+    """A row that is only ever sent once came again as another: something is wrong where it is made."""
+    rows: dict[str, int] = defaultdict(int)
+    for result in report.loaded:
+        source, feed_name, *_ = result.batch.split("/")
+        if result.contradictions and FEEDS[source, feed_name].once:
+            rows[f"{source}/{feed_name}"] += result.contradictions
+    for feed, count in rows.items():
+        raise_alert(
+            settings,
+            root_cause=f"rows contradict earlier ones: {feed}",
+            message=f"{count:,} rows of {feed} have the key of an earlier row and say something else. The earlier"
+            " rows were kept, these are in quarantine.",
+            next_action="Ask the sender which is right: docs/runbook.md, “Rows contradict earlier ones”",
+        )
 
 
 def _run(

@@ -19,18 +19,19 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
-from operator import add, itemgetter
+from functools import cached_property, partial
+from operator import add
 from pathlib import Path
 from typing import Any
 
-from memberhouse.landing.manifest import FileEntry
+from memberhouse.landing.manifest import FileEntry, Manifest
 from memberhouse.load.refused import Refused
 from memberhouse.sources.contract import Feed
+from memberhouse.vault import Values, mask, masked, sounds_personal
 
 # A longer field is no field of a till or an app, and COPY's error handling would repeat it.
 MAX_FIELD = 131_072
@@ -42,7 +43,24 @@ _MAX_EXTRA_COLUMNS = 100
 _MAX_RAW_TEXT = 10_000
 _EMPTY = "Ask the sender for the file again; a store that sold nothing sends a header and no rows."
 WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
+PERSONAL = "(personal)"
 JSON_EXTRAS = "_extra"
+# Deeper JSON is no message of an app.
+_MAX_DEPTH = 32
+# A birthday: a date, or one without its year.
+_BIRTHDAY = re.compile(r"(\d{4}|-)-\d\d-\d\d")
+# How numbers look in the other ways of writing them that a manifest may declare, and how they become plain.
+_NUMBERS: Mapping[str, tuple[re.Pattern[str], Callable[[str], str]]] = {
+    "1,234.50": (
+        re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?"),
+        lambda text: text.replace(",", ""),
+    ),
+    "1.234,50": (
+        re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?"),
+        lambda text: text.replace(".", "").replace(",", "."),
+    ),
+}
+_NUMERIC_KINDS = ("money", "price", "quantity")
 # COPY counts newlines within quotes only when it knows how lines end: a first line without quotes tells it.
 _STREAM_HEADER = b"header\n"
 # The last three digits of a line's number, and the comma behind them.
@@ -55,6 +73,7 @@ class Reject:
 
     fields: what the accounts need of it (store, business date, money) by column name, where the row could
     be taken apart. Not all of the row: a large file can have many bad ones.
+    row: the row as it lay in the raw table, where it got that far: it can be tried again.
     """
 
     file_no: int
@@ -64,6 +83,7 @@ class Reject:
     reason: str
     raw_text: str
     fields: dict[str, str]
+    row: dict[str, Any] | None = None
 
     def business_date(self, feed: Feed) -> date | None:
         """The row's business date, where it has a readable one."""
@@ -146,22 +166,33 @@ class FileReader:
     sent: rows given to COPY.
     """
 
-    def __init__(self, folder: Path, entry: FileEntry, file_no: int, encoding: str, feed: Feed) -> None:
+    def __init__(
+        self, folder: Path, entry: FileEntry, file_no: int, manifest: Manifest, feed: Feed, values: Values
+    ) -> None:
         self.entry = entry
         self.file_no = file_no
         self.feed = feed
         self.columns: list[str] = []
         self.extra_columns: dict[str, str] = {}
         self.extra_names: set[str] = set()
-        self.personal_names: set[str] = set()
+        self.withheld_names: set[str] = set()
         self.rows_in = 0
         self.sent = 0
         self.rejects: list[Reject] = []
         self._path = folder / entry.name
-        self._encoding = "utf-8" if encoding == "utf-8-sig" else encoding
         self._is_json = ".jsonl" in entry.name
+        self._is_parquet = entry.name.endswith(".parquet")
+        self._encoding = "utf-8" if manifest.encoding == "utf-8-sig" or self._is_parquet else manifest.encoding
+        self._manifest = manifest
+        self._personal = values
         self._names: list[str] = []
-        self._keep: list[int] | None = None
+        # by the column's place in the file: what becomes of its values on their way to COPY
+        self._treated: dict[int, Callable[[str, str], str]] = {}
+        self._left_out: frozenset[int] = frozenset()
+        self._personal_places: frozenset[int] = frozenset()
+        self._birthdays: list[int] = []
+        self._numbers: list[int] = []
+        self._subject = 0
         self._stored_sha256 = hashlib.sha256()
         # of each block that was copied, whether it was clean
         self._clean: list[bool] = []
@@ -174,12 +205,6 @@ class FileReader:
     def open(self) -> None:
         """Look at the file and its header. Raises Refused."""
         name = self.entry.name
-        if name.endswith(".parquet"):
-            raise Refused(
-                "parquet_not_read",
-                f"{name}: parquet files are not read by this version.",
-                "Land the batch as .csv, .csv.gz, .jsonl or .jsonl.gz.",
-            )
         if not self._path.is_file():
             raise Refused(
                 "file_missing",
@@ -198,9 +223,10 @@ class FileReader:
         self._tail = self._byte_blocks()
         self._head = list(itertools.islice(self._tail, 1))
         if self._is_json:
-            self._names = [column.name for column in self.feed.columns if not column.personal]
-            self.columns = [*self._names, JSON_EXTRAS]
+            self._names = [column.name for column in self.feed.columns]
+            self.columns = [*(column.raw_name for column in self.feed.columns), JSON_EXTRAS]
             self.extra_columns = {JSON_EXTRAS: "jsonb"}
+            self._treat_columns()
         else:
             self._take_header(self._read_header())
 
@@ -252,9 +278,8 @@ class FileReader:
         takes a third of the time of formatting line by line.
         """
         lines = block.lines
-        if self._keep is not None:
-            kept = itemgetter(*self._keep)
-            lines = [b",".join(kept(line.split(b","))) for line in lines]
+        if self._treated or self._left_out:
+            lines = [self._treated_line(line) for line in lines]
         pieces: list[bytes] = []
         done = 0
         while done < len(lines):
@@ -265,6 +290,17 @@ class FileReader:
             done += len(some)
         return b"".join(pieces)
 
+    def _treated_line(self, line: bytes) -> bytes:
+        """A clean line as it goes to COPY: personal values replaced, columns that are left out gone."""
+        fields = line.split(b",")
+        subject = fields[self._subject].decode()
+        for place, treat in self._treated.items():
+            if fields[place]:
+                fields[place] = treat(fields[place].decode(), subject).encode()
+        if self._left_out:
+            fields = [field for place, field in enumerate(fields) if place not in self._left_out]
+        return b",".join(fields)
+
     def locate(self, *, copy_lines: Collection[int] = (), line_nos: Collection[int] = ()) -> dict[int, Located]:
         """Read the file again, after `copy_lines`, to find rows: by the line of the COPY stream on which
         they ended, as COPY's notices count, or by their own line. Returns them by the number they were
@@ -273,7 +309,7 @@ class FileReader:
         wanted_copy, wanted_own = sorted(copy_lines), sorted(line_nos)
         wanted_copy_set, wanted_own_set = set(wanted_copy), set(wanted_own)
         copy_line = 1
-        reader = FileReader(self._path.parent, self.entry, self.file_no, self._encoding, self.feed)
+        reader = FileReader(self._path.parent, self.entry, self.file_no, self._manifest, self.feed, self._personal)
         reader.open()
         for block, clean in zip(reader._body(), self._clean, strict=True):
             if clean:
@@ -286,7 +322,7 @@ class FileReader:
             for record in reader._records(block):
                 if record.wrong is not None:
                     continue
-                copy_line += 1 + sum(value.count("\n") for value in reader._values(record))
+                copy_line += 1 + reader._newlines_copied(record)
                 if copy_line in wanted_copy_set:
                     found[copy_line] = reader._found(record)
                 if record.line_no in wanted_own_set:
@@ -296,13 +332,16 @@ class FileReader:
     # ---------------------------------------------------------------- bytes
 
     def _stored(self) -> Iterator[bytes]:
-        with self._path.open("rb", buffering=0) as file:
+        with self._path.open("rb") as file:
             while piece := file.read(_PIECE):
                 self._stored_sha256.update(piece)
                 yield piece
 
     def _content(self) -> Iterator[bytes]:
-        """The file's bytes, decompressed: every member, to the end, checksums verified."""
+        """The file's bytes as text, decompressed: every member, to the end, checksums verified."""
+        if self._is_parquet:
+            yield from self._parquet_as_csv()
+            return
         if not self.entry.name.endswith(".gz"):
             yield from self._stored()
             return
@@ -329,6 +368,30 @@ class FileReader:
             raise self._broken("damaged_gzip", f"is damaged ({str(error).rpartition(': ')[2]})") from error
         if inflater is not None:
             raise self._broken("truncated_gzip", "ends before its gzip stream does: it is cut short")
+
+    def _parquet_as_csv(self) -> Iterator[bytes]:
+        """A Parquet file's rows as the CSV that says the same; a row's line is its number and 1."""
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+        from pyarrow import parquet
+
+        for _ in self._stored():  # for the checksum
+            pass
+        try:
+            with self._path.open("rb") as file, parquet.ParquetFile(file) as rows:
+                header = io.StringIO(newline="")
+                csv.writer(header, lineterminator="\n").writerow(rows.schema_arrow.names)
+                yield header.getvalue().encode()
+                for batch in rows.iter_batches():
+                    out = pa.BufferOutputStream()
+                    arrow_csv.write_csv(
+                        pa.table([_as_texts(column) for column in batch.columns], names=batch.schema.names),
+                        out,
+                        arrow_csv.WriteOptions(include_header=False),
+                    )
+                    yield out.getvalue().to_pybytes()
+        except (pa.ArrowException, OSError) as error:
+            raise self._broken("damaged_parquet", f"can't be read as Parquet ({str(error)[:120]})") from error
 
     def _broken(self, code: str, what: str) -> Refused:
         """A file that can't be decompressed, and where it broke: its checksum tells."""
@@ -447,7 +510,7 @@ class FileReader:
 
     def _is_clean(self, block: _Block) -> bool:
         """Whether every line is one plain record that can go to COPY as it is."""
-        if self._is_json or not block.plain:
+        if self._is_json or not block.plain or self._birthdays or self._numbers:
             return False
         commas = list(map(bytes.count, block.lines, itertools.repeat(b",")))
         return commas.count(len(self._names) - 1) == len(commas) and max(map(len, block.lines), default=0) <= MAX_FIELD
@@ -489,6 +552,25 @@ class FileReader:
         longest, name = max(zip(map(len, fields), self._names, strict=True))
         if longest > MAX_FIELD:
             return ("oversized_field", f"{name} has {longest:,} characters, at most {MAX_FIELD:,} are read")
+        return self._wrong_value(fields)
+
+    def _wrong_value(self, fields: list[str]) -> tuple[str, str] | None:
+        """What is wrong with a value that COPY does not get to see as it is."""
+        for place in self._numbers:
+            looks, _ = _NUMBERS[self._manifest.number_format]
+            if fields[place] and not looks.fullmatch(fields[place]):
+                return (
+                    "wrong_type",
+                    f"{self._names[place]} is {fields[place]!r}; the manifest says that numbers are written like"
+                    f" {self._manifest.number_format}",
+                )
+        for place in self._birthdays:
+            if fields[place] and not _is_birthday(fields[place]):
+                return (
+                    "wrong_type",
+                    f"{self._names[place]} is no date (such as 1990-03-02, or --03-02 without the year);"
+                    " the value is personal and not shown",
+                )
         return None
 
     def _csv_error(self, message: str, raw: str) -> tuple[str, str]:
@@ -502,9 +584,17 @@ class FileReader:
         return "it may be GB18030: then the manifest must say so" if self._encoding == "utf-8" else raw[:40]
 
     def _values(self, record: _Record) -> list[str]:
-        if self._keep is None:
-            return record.fields
-        return [record.fields[place] for place in self._keep]
+        """The record's fields as they go to COPY."""
+        subject = record.fields[self._subject]
+        return [
+            self._treated[place](value, subject) if value and place in self._treated else value
+            for place, value in enumerate(record.fields)
+            if place not in self._left_out
+        ]
+
+    def _newlines_copied(self, record: _Record) -> int:
+        unread = self._personal_places | self._left_out
+        return sum(value.count("\n") for place, value in enumerate(record.fields) if place not in unread)
 
     # ---------------------------------------------------------------- JSON lines
 
@@ -514,26 +604,30 @@ class FileReader:
         if len(line) > MAX_FIELD:
             return _Record(line_no, line, [], ("oversized_field", f"the row has {len(line):,} characters"))
         try:
-            row = json.loads(line, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+            row = json.loads(line, parse_float=Decimal, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             return _Record(line_no, line, [], ("poison_json", f"the row is no readable JSON: {error}"))
         if not isinstance(row, dict):
             return _Record(line_no, line, [], ("poison_json", "the row is not a JSON object"))
+        if _depth(row) > _MAX_DEPTH:
+            return _Record(line_no, line, [], ("poison_json", f"the row is nested deeper than {_MAX_DEPTH} levels"))
         values: list[str] = []
-        for name in self._names:
-            value = row.pop(name, None)
-            if isinstance(value, dict | list):
-                return _Record(line_no, line, [], ("wrong_type", f"{name} holds a nested value"))
-            values.append(_as_text(value))
-        for name in list(row):
-            column = self.feed.column(name)
-            if column is not None and column.personal:
-                self.personal_names.add(name)
-                del row[name]
+        for column in self.feed.columns:
+            value = row.pop(column.name, None)
+            if column.kind == "json" and isinstance(value, dict | list):
+                values.append(_as_json(masked(value)))
+            elif isinstance(value, dict | list):
+                return _Record(line_no, line, [], ("wrong_type", f"{column.name} holds a nested value"))
+            else:
+                values.append(_as_text(value))
         self.extra_names.update(row)
-        values.append(json.dumps(row, ensure_ascii=False) if row else "")
-        if any("\0" in value for value in values) or "\\u0000" in values[-1]:
+        self.withheld_names.update(filter(sounds_personal, row))
+        values.append(_as_json(masked(row)) if row else "")
+        if any("\0" in value for value in values) or "\\u0000" in line:
             return _Record(line_no, line, [], ("nul_byte", "the row has a NUL character"))
+        wrong = self._wrong_value(values)
+        if wrong:
+            return _Record(line_no, line, values, wrong)
         try:
             "".join(values).encode()
         except UnicodeEncodeError:
@@ -594,14 +688,37 @@ class FileReader:
                 "Check the delimiter, or send fewer columns.",
             )
         self._names = names
-        personal = {column.name for column in self.feed.columns if column.personal}
-        self.personal_names = personal.intersection(names)
         self.extra_names = set(unknown)
-        raw_names = _raw_names(unknown)
+        self.withheld_names = set(filter(sounds_personal, unknown))
+        raw_names = _raw_names([name for name in unknown if name not in self.withheld_names])
         self.extra_columns = dict.fromkeys(raw_names.values(), "text")
-        kept = [place for place, name in enumerate(names) if name not in personal]
-        self._keep = kept if len(kept) < len(names) else None
-        self.columns = [raw_names.get(names[place], names[place]) for place in kept]
+        raw_names.update({column.name: column.raw_name for column in self.feed.columns})
+        self.columns = [raw_names[name] for name in names if name in raw_names]
+        self._treat_columns()
+
+    def _treat_columns(self) -> None:
+        """Decide, column by column, what becomes of its values on their way to COPY."""
+        self._subject = self._names.index(self.feed.key[0]) if self.feed.key[0] in self._names else 0
+        self._left_out = frozenset(map(self._names.index, self.withheld_names))
+        personal: set[int] = set()
+        for place, name in enumerate(self._names):
+            column = self.feed.column(name)
+            if column is None:
+                if place not in self._left_out:
+                    self._treated[place] = _masked_text
+            elif column.personal:
+                personal.add(place)
+                self._treated[place] = partial(self._personal.note, column.personal)
+                if column.personal == "birthday":
+                    self._birthdays.append(place)
+            elif column.kind == "note":
+                self._treated[place] = _masked_text
+            elif column.kind == "json" and not self._is_json:
+                self._treated[place] = _masked_json
+            elif column.kind in _NUMERIC_KINDS and self._manifest.number_format in _NUMBERS:
+                self._numbers.append(place)
+                self._treated[place] = partial(_as_plain_number, _NUMBERS[self._manifest.number_format][1])
+        self._personal_places = frozenset(personal)
 
     # ---------------------------------------------------------------- what was put aside
 
@@ -620,29 +737,35 @@ class FileReader:
             line_no=record.line_no,
             code=code,
             column=None,
-            reason=reason,
+            reason=mask(reason),
             raw_text=self._safe_text(record),
             fields=self._accounted(record),
         )
 
     def _accounted(self, record: _Record) -> dict[str, str]:
         wanted = (self.feed.store, "business_date", self.feed.money)
-        return {name: value for name, value in self._by_name(record).items() if name in wanted}
+        return {
+            name: self._treated[place](value, "") if place in self._numbers else value
+            for place, (name, value) in enumerate(zip(self._names, record.fields, strict=False))
+            if name in wanted and len(record.fields) >= len(self._names)
+        }
 
     def _by_name(self, record: _Record) -> dict[str, str]:
         """The row's fields by their names in the file, without personal ones; empty if ragged."""
         if len(record.fields) < len(self._names):
             return {}
+        hidden = self._personal_places | self._left_out
         return {
-            name: value
-            for name, value in zip(self._names, record.fields, strict=False)
-            if name not in self.personal_names
+            name: mask(value)
+            for place, (name, value) in enumerate(zip(self._names, record.fields, strict=False))
+            if place not in hidden
         }
 
     def _safe_text(self, record: _Record) -> str:
         """The row's text for the quarantine, which holds no personal data."""
-        text = record.raw
-        if any(column.personal for column in self.feed.columns) if self._is_json else self.personal_names:
+        text = mask(record.raw)
+        hidden = self._personal_places | self._left_out
+        if hidden:
             fields = self._by_name(record)
             if not fields:
                 return WITHHELD
@@ -651,8 +774,7 @@ class FileReader:
             else:
                 out = io.StringIO()
                 csv.writer(out, lineterminator="").writerow(
-                    "(not kept)" if name in self.personal_names else value
-                    for name, value in zip(self._names, record.fields, strict=False)
+                    PERSONAL if place in hidden and value else mask(value) for place, value in enumerate(record.fields)
                 )
                 text = out.getvalue()
         text = text.replace("\0", "\\x00")
@@ -663,6 +785,59 @@ class FileReader:
 
 def _within(ordered: list[int], first: int, count: int) -> list[int]:
     return ordered[bisect.bisect_left(ordered, first) : bisect.bisect_left(ordered, first + count)]
+
+
+def _masked_text(value: str, subject: str) -> str:
+    return mask(value)
+
+
+def _masked_json(value: str, subject: str) -> str:
+    try:
+        return _as_json(masked(json.loads(value, parse_float=Decimal, parse_constant=_refuse_constant)))
+    except (ValueError, RecursionError):
+        return value  # COPY says what it thinks of it
+
+
+def _as_plain_number(plain: Callable[[str], str], value: str, subject: str) -> str:
+    return plain(value)
+
+
+def _as_texts(column: Any) -> Any:
+    """An Arrow column as text, written as in a CSV file."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz))
+    return column.cast(pa.string())
+
+
+def _is_birthday(text: str) -> bool:
+    if not _BIRTHDAY.fullmatch(text):
+        return False
+    try:
+        # 1904: a leap year
+        date.fromisoformat(f"1904{text[1:]}" if text.startswith("--") else text)
+    except ValueError:
+        return False
+    return True
+
+
+def _depth(value: Any) -> int:
+    """How many levels of objects and lists a JSON value has, looked at no further than it matters."""
+    level, depth = [value], 0
+    while level and depth <= _MAX_DEPTH:
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        depth += 1
+    return depth
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=float)
 
 
 def _refuse_constant(name: str) -> float:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from memberhouse.load.replay import Replayed
+
 _REASONS_SHOWN = 3
 _REMARKS_SHOWN = 5
 
@@ -15,7 +17,8 @@ class BatchResult:
     """What became of one batch.
 
     state: ``loaded``, ``superseded`` (a newer revision was there before it), ``duplicate``, ``refused``.
-    remarks: what was kept or left out beyond the contract. code, reason, next_action: of a refusal.
+    contradictions: quarantined rows that say otherwise than an earlier row of the same key. remarks: what was
+    kept or left out beyond the contract. code, reason, next_action: of a refusal.
     """
 
     batch: str
@@ -24,6 +27,7 @@ class BatchResult:
     rows_loaded: int = 0
     rows_quarantined: int = 0
     rows_duplicate: int = 0
+    contradictions: int = 0
     remarks: tuple[str, ...] = ()
     code: str | None = None
     reason: str | None = None
@@ -39,6 +43,7 @@ class LoadReport:
     refused: list[BatchResult] = field(default_factory=list)
     still_refused: list[str] = field(default_factory=list)
     unchanged: int = 0
+    replayed: Replayed = field(default_factory=Replayed)
 
     @property
     def rows_in(self) -> int:
@@ -67,6 +72,8 @@ class LoadReport:
             f"loaded {len(self.loaded):,} batches ({self.rows_loaded:,} of {self.rows_in:,} rows,"
             f" {self.rows_quarantined:,} quarantined{look}, {self.rows_duplicate:,} duplicates)"
         ]
+        if self.replayed.tried:
+            parts.append(f"{self.replayed.loaded:,} of {self.replayed.tried:,} quarantined rows could be loaded now")
         if self.unchanged:
             parts.append(f"{self.unchanged:,} were loaded before")
         if self.duplicates:

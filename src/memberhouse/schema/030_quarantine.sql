@@ -14,4 +14,6 @@ create table if not exists quarantine.rejected_row (
     rejected_at timestamptz not null default clock_timestamp(),
     replayed_at timestamptz
 );
+-- the row as it lay in the raw table, where it got that far: it can be tried again when the cause is gone
+alter table quarantine.rejected_row add column if not exists row jsonb;
 create index if not exists rejected_row_by_batch on quarantine.rejected_row (batch_id);

@@ -5,7 +5,7 @@ Orders of the app are receipts: they come by the feeds of the tills, with the st
 
 from __future__ import annotations
 
-from memberhouse.sources.contract import Column, Feed, Rule, attribute, identifier, receipt_reference, required
+from memberhouse.sources.contract import RECEIPT_TYPES, Column, Feed, Rule, personal, receipt_reference, required
 
 _CHANNELS = ("wechat", "sms", "call", "email", "in_store", "moments", "video")
 _INTENTS = ("care", "sell")
@@ -26,17 +26,17 @@ FEEDS = (
         meaning="one row per account and update",
         columns=(
             required("account_id"),
-            identifier("phone"),
-            identifier("email"),
-            identifier("wechat_openid"),
+            personal("phone", "phone"),
+            personal("email", "email"),
+            personal("wechat_openid", "openid"),
             required("created_at", "timestamp"),
             required("updated_at", "timestamp"),
             Column("member_since", "timestamp", meaning="empty: not enrolled"),
             Column("status", "choice", choices=("active", "closed", "blocked", "staff", "test")),
             Column("status_at", "timestamp"),
-            attribute("name"),
+            personal("name", "name"),
             Column("gender"),
-            attribute("birthday", "date"),
+            personal("birthday", "birthday"),
             Column("city"),
             Column("occupation"),
             Column("phone_verified", "boolean"),
@@ -93,7 +93,11 @@ FEEDS = (
         meaning="one row per receipt that a member claimed",
         columns=(
             required("account_id"),
-            *receipt_reference(),
+            required("store_id"),
+            required("register_id"),
+            required("business_date", "date"),
+            required("receipt_no"),
+            required("receipt_type", "choice", choices=RECEIPT_TYPES),
             required("claimed_at", "timestamp"),
         ),
         key=("account_id", "store_id", "register_id", "business_date", "receipt_no", "receipt_type"),

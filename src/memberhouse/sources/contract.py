@@ -21,10 +21,7 @@ Kind = Literal[
     "json",
 ]
 
-# identifier: the same value has the same token in every feed, so rows can be joined by it.
-# attribute: its token says that there is a value and whether it changed, of one subject alone: equal
-# birthdays of two people have unequal tokens.
-Personal = Literal["identifier", "attribute"]
+Personal = Literal["phone", "email", "openid", "name", "birthday"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Column:
     """One column of a feed.
 
     required: the file must have the column and every row a value.
-    personal: the value goes to the vault; ``raw`` has a keyed token in the column ``<name>_token``.
+    personal: what of a person it is; the value goes to the vault, ``raw`` has a token in ``<name>_token``.
     choices: the values a ``choice`` may have.
     may_be_future: a timestamp that is allowed to lie after the moment the batch was produced.
     """
@@ -115,14 +112,9 @@ def required(name: str, kind: Kind = "text", meaning: str = "", choices: tuple[s
     return Column(name, kind, required=True, meaning=meaning, choices=choices)
 
 
-def identifier(name: str) -> Column:
-    """A personal value by which a person can be recognised in every feed: a phone, an address."""
-    return Column(name, personal="identifier", meaning="personal: in the vault; a token joins it")
-
-
-def attribute(name: str, kind: Kind = "text") -> Column:
-    """A personal value that describes a person: a name, a birthday."""
-    return Column(name, kind, personal="attribute", meaning="personal: in the vault")
+def personal(name: str, what: Personal) -> Column:
+    """A column of personal values; what: the kind of value, by which feeds agree on a phone or an address."""
+    return Column(name, "date" if what == "birthday" else "text", personal=what, meaning="personal: in the vault")
 
 
 RECEIPT_TYPES = ("sale", "return", "exchange", "void")

@@ -34,6 +34,8 @@ def _feed(feed: Feed) -> str:
     facts = [f"Key: {_names(feed.key)}."]
     if feed.version:
         facts.append(f"Version: {_names([feed.version])}.")
+    if feed.once:
+        facts.append("A row counts once, on whatever date it comes again.")
     if feed.money:
         facts.append(f"Control totals over {_names([feed.money])}.")
     rules = [f"- `{rule.code}`: {rule.sentence}." for rule in feed.rules]

@@ -92,9 +92,16 @@ def ensure_raw_tables(conn: psycopg.Connection[Any]) -> None:
                     sql.SQL("create index if not exists {} on {} ({})").format(
                         sql.Identifier(f"{feed.raw_table}__key"),
                         table,
-                        sql.SQL(", ").join(map(sql.Identifier, feed.identity)),
+                        sql.SQL(", ".join(f"({term})" for term in identity_terms(feed))),
                     )
                 )
+
+
+def identity_terms(feed: Feed, of: str = "") -> list[str]:
+    """The feed's identity as SQL expressions that are never NULL, as the index of a feed has them of which a
+    row counts once. of: the row's name and a dot. Columns that may be empty are text."""
+    columns = {column.name: column for column in feed.columns}
+    return [f"{of}{name}" if columns[name].required else f"coalesce({of}{name}, '')" for name in feed.identity]
 
 
 def _complete(conn: psycopg.Connection[Any]) -> bool:

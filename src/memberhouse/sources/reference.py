@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memberhouse.sources.contract import Column, Feed, Rule, attribute, identifier, required
+from memberhouse.sources.contract import Column, Feed, Rule, personal, required
 
 FEEDS = (
     Feed(
@@ -69,12 +69,12 @@ FEEDS = (
         meaning="one row per member of staff, the whole list",
         columns=(
             required("staff_id"),
-            attribute("name"),
+            personal("name", "name"),
             Column("store_id", meaning="empty: head office"),
             Column("role"),
             Column("joined_on", "date"),
             Column("left_on", "date"),
-            identifier("phone"),
+            personal("phone", "phone"),
         ),
         key=("staff_id",),
         store="store_id",

@@ -1,0 +1,46 @@
+"""Personal data where nobody declared any: in notes, in columns that the contract does not know, in reasons.
+
+A guard, not a promise: names in free text can't be told from other words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MASK = "(withheld)"
+
+_PERSONAL_TEXT = re.compile(
+    r"(?<![\w.])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"  # a mobile number of mainland China
+    r"|(?<!\d)\+\d[\d -]{7,17}\d(?!\d)"  # an international number
+    r"|(?<!\d)\d{17}[\dXx](?!\d)"  # an identity card
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+)
+_PERSONAL_NAME = re.compile(
+    r"phone|mobile|cellphone|^tel$|e_?mail|open_?id|union_?id|birth|address|id_?card|passport"
+    r"|^(?:(?:full|first|last|given|family|member|customer|user|nick|real|contact)_?)?name$"
+    r"|手机|电话|姓名|邮箱|生日|地址|身份证|微信|昵称"
+)
+
+
+def sounds_personal(name: str) -> bool:
+    """Whether a column or key that nobody declared sounds as if it held personal data."""
+    return _PERSONAL_NAME.search(re.sub(r"[\W_]+", "_", name.casefold())) is not None
+
+
+def mask(text: str) -> str:
+    """The text without phone numbers, e-mail addresses and identity card numbers."""
+    return _PERSONAL_TEXT.sub(MASK, text)
+
+
+def masked(value: Any) -> Any:
+    """A JSON value without what looks or sounds personal, at any depth."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return MASK if mask(str(value)) != str(value) else value
+    if isinstance(value, list):
+        return [masked(each) for each in value]
+    if isinstance(value, dict):
+        return {mask(key): MASK if sounds_personal(key) and each else masked(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,52 @@
+"""What looks or sounds personal where nobody declared anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from memberhouse.vault import mask, masked, sounds_personal
+
+
+@pytest.mark.parametrize(
+    "personal",
+    ["13812345678", "138 1234 5678", "138-1234-5678", "+86 13812345678", "+44 20 7946 0958", "li.mei@example.com"]
+    + ["11010119900302123X"],
+)
+def test_numbers_and_addresses_go_and_the_rest_stays(personal: str) -> None:
+    assert mask(f"call {personal}, size 38") == "call (withheld), size 38"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["R20260302-0001", "1234.50", "12812345678", "138123456789", "1-0a1b2c", "2026-03-02T18:30:00+08:00", "a@b"],
+)
+def test_other_texts_stay(text: str) -> None:
+    assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["Phone No", "customer_name", "name", "E-Mail", "wechatOpenId", "手机号", "Birth Date"]
+)
+def test_names_that_sound_personal(name: str) -> None:
+    assert sounds_personal(name)
+
+
+@pytest.mark.parametrize("name", ["Shoe Size", "campaign_name", "hotel", "till_version", "x_tel_aviv"])
+def test_names_that_do_not(name: str) -> None:
+    assert not sounds_personal(name)
+
+
+def test_json_is_masked_at_every_depth() -> None:
+    assert masked(
+        {
+            "page": "shoes",
+            "user": {"phone": 13812345678, "size": 38},
+            "seen": ["13812345678", 7, None, True],
+            "name": "",
+        }
+    ) == {
+        "page": "shoes",
+        "user": {"phone": "(withheld)", "size": 38},
+        "seen": ["(withheld)", 7, None, True],
+        "name": "",
+    }
