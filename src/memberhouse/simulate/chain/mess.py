@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from memberhouse.landing.batches import NewFile, write_batch
 from memberhouse.landing.manifest import EVERY_STORE, MANIFEST_NAME
+from memberhouse.landing.root import AnyPath
 from memberhouse.simulate.chain.landing import Landed, Lander, batch_name, delivered_later, produced_at
 from memberhouse.simulate.chain.plan import MESS, Plan
 from memberhouse.simulate.chain.world import POP_UP, POP_UP_UNKNOWN_DAYS
@@ -138,7 +139,7 @@ class Mess:
         revision: int = 0,
         file_name: str = "",
         encoding: str = "utf-8",
-    ) -> Path:
+    ) -> AnyPath:
         folder = self._folder(batch)
         if folder.exists():
             shutil.rmtree(folder)
