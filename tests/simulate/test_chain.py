@@ -90,6 +90,13 @@ def test_another_seed_gives_another_chain(tmp_path: Path) -> None:
     assert list(content_of(tmp_path / "1")) != list(content_of(tmp_path / "2"))
 
 
+@pytest.mark.parametrize(("members", "days", "messy"), [(1, 1, False), (5, 20, True), (40, 120, True)])
+def test_the_smallest_chains_are_written_too(members: int, days: int, messy: bool, tmp_path: Path) -> None:
+    write_chain(tmp_path, members=members, days=days, seed=3, messy=messy)
+    assert [batch for batch in find_batches(tmp_path) if batch.problem and not messy] == []
+    assert Landing(tmp_path, Plan(members, days, 3)).totals()["members"] == members
+
+
 def test_every_feed_of_the_contract_is_landed(year_of_trade: Landing) -> None:
     landed = {(batch.source, batch.feed) for batch in find_batches(year_of_trade.folder)}
     assert landed == set(FEEDS)

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from memberhouse.landing.manifest import EVERY_STORE, MANIFEST_NAME, Manifest
 from memberhouse.landing.root import AnyPath, forget_listings, sha256_of
 from memberhouse.sources.feeds import FEEDS
+
+Root = TypeVar("Root", bound=AnyPath)
 
 _FEED_RANK = {place: rank for rank, place in enumerate(FEEDS)}
 
@@ -186,7 +188,7 @@ class WrittenFile:
 
 
 def write_batch(
-    root: AnyPath,
+    root: Root,
     *,
     source: str,
     feed: str,
@@ -199,14 +201,14 @@ def write_batch(
     encoding: str = "utf-8",
     extra: Mapping[str, Any] | None = None,
     durable: bool = True,
-) -> AnyPath:
+) -> Root:
     """Land a batch: the files, then its manifest, each whole or not at all. Returns the folder.
 
     The same arguments give the same bytes. extra: further keys of the manifest. durable: wait until the
     disk has each file; without it a power cut may leave a batch that the loader refuses, which is good
     enough for data that can be written again.
     """
-    folder = root / source / feed / business_date.isoformat() / store_id / name
+    folder = cast(Root, root / source / feed / business_date.isoformat() / store_id / name)
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for file in files:

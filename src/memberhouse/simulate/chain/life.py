@@ -22,6 +22,7 @@ from memberhouse.simulate.chain.people import (
     IN_APP,
     IN_STORE,
     METHODS,
+    PROSPECT,
     REFERRAL,
     STATUSES,
     TEST,
@@ -189,8 +190,8 @@ class Life:
         at = at - ago * DAY_SECONDS
         people.account_at[opened] = at
         self._account_rows(opened, at, at, day, tables)
-        prospects = opened[(people.enrol_day[opened] >= people.members) | (people.kind[opened] > ACCOUNT)]
-        self._allow(prospects, at[people.kind[opened] > ACCOUNT] + 60, chance, tables)
+        prospect = people.kind[opened] == PROSPECT
+        self._allow(opened[prospect], at[prospect] + 60, chance, tables)
         later = opened[~people.verified[opened] & (chance.random(len(opened)) < 0.5)]
         self._verifying.put(day.number + chance.integers(1, 60, len(later)), {"who": later})
         joined = people.joining.on(day.number)

@@ -117,21 +117,26 @@ class Points:
         if not self._entries:
             return None
         entries = stacked(self._entries)
+        # a day can have entries and no receipt at all
         where = entries["where"]
-        has_receipt = pa.array(where >= 0)
-        key = self.tills.key(day, taken(day.receipts, np.maximum(where, 0)))
+        with_receipt = np.flatnonzero(where >= 0)
+        place = np.cumsum(where >= 0) - 1
+        receipts = taken(day.receipts, where[with_receipt])
+        of_receipt = pa.array(place, mask=where < 0)
+        reversed_entry = np.full(size(entries), -1)
+        reversed_entry[with_receipt] = receipts["earned_entry"]
+        reversed_entry[entries["type"] != REVERSE] = -1
         who = self.people.who(entries["who"])
         lot = pc.binary_join_element_wise(
             self.people.member(entries["who"]), "-", pa.array(_month_number(entries["month"])).cast(pa.string()), ""
         )
-        reversed_entry = np.where(entries["type"] == REVERSE, day.receipts["earned_entry"][np.maximum(where, 0)], -1)
         return {
             "entry_id": _entry_ids(day.number * _ENTRIES_A_DAY + np.arange(size(entries))),
             **who,
             "type": _TYPES.take(pa.array(entries["type"])),
             "points": pa.array(entries["points"]),
             "lot_id": lot,
-            **{name: pc.if_else(has_receipt, column, None) for name, column in key.items()},
+            **{name: column.take(of_receipt) for name, column in self.tills.key(day, receipts).items()},
             "reversed_entry_id": pc.if_else(pa.array(reversed_entry >= 0), _entry_ids(reversed_entry), None),
             "at": self.clock.iso(entries["at"]),
         }

@@ -13,7 +13,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
 
 from memberhouse.landing.batches import NewFile, write_batch
 from memberhouse.landing.manifest import EVERY_STORE, MANIFEST_NAME
-from memberhouse.landing.root import AnyPath
 from memberhouse.simulate.chain.landing import Landed, Lander, batch_name, delivered_later, produced_at
 from memberhouse.simulate.chain.plan import MESS, Plan
 from memberhouse.simulate.chain.world import POP_UP, POP_UP_UNKNOWN_DAYS
@@ -139,7 +140,8 @@ class Mess:
         revision: int = 0,
         file_name: str = "",
         encoding: str = "utf-8",
-    ) -> AnyPath:
+        extra: Mapping[str, Any] | None = None,
+    ) -> Path:
         folder = self._folder(batch)
         if folder.exists():
             shutil.rmtree(folder)
@@ -160,6 +162,7 @@ class Mess:
             produced_at=arrives or produced_at(batch.business_date),
             revision=revision,
             encoding=encoding,
+            extra=extra,
             durable=False,
         )
 
@@ -322,20 +325,13 @@ class Mess:
     # ---------------------------------------------------------------- accepted oddities
 
     def _accepted(self) -> None:
-        for kind, feed, change in (
-            ("declared_gb18030", "enrolments", _in_gb18030),
-            ("byte_order_mark", "receipts", lambda content: b"\xef\xbb\xbf" + content),
-            ("reordered_columns", "tenders", _reordered),
-            ("extra_column", "receipt_lines", _with_column),
-            ("no_offset", "receipts", _without_offset),
-        ):
+        for kind, feed, change, how in _ACCEPTED:
             batch = self._pick("pos", feed)
             if batch is None:
                 self.without_room.append(kind)
                 continue
-            encoding = "gb18030" if kind == "declared_gb18030" else "utf-8"
-            self.rewrite(batch, change(self._content(batch)), encoding=encoding)
-            self._log(kind, batch, "loaded")
+            self.rewrite(batch, change(self._content(batch)), **how)
+            self._log(kind, batch, "loaded", file=how.get("file_name", _file_name(batch)))
         batch = self._pick("pos", "z_totals", 2)
         if batch is not None:
             content = self._content(batch)
@@ -532,6 +528,36 @@ def _without_offset(content: bytes) -> bytes:
 def _with_column(content: bytes) -> bytes:
     header, *lines = content.splitlines()
     return b"".join([header + b",promotion\n", *(line + b",SPRING\n" for line in lines)])
+
+
+def _with_commas_for_points(content: bytes) -> bytes:
+    """Amounts as 1.234,50."""
+    header, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+    place = header.index("amount")
+    swapped = str.maketrans(",.", ".,")
+    return _csv(
+        [header, *([*row[:place], f"{Decimal(row[place]):,}".translate(swapped), *row[place + 1 :]] for row in rows)]
+    )
+
+
+def _as_parquet(content: bytes) -> bytes:
+    names = content.partition(b"\n")[0].decode().split(",")
+    texts = arrow_csv.ConvertOptions(column_types={name: pa.string() for name in names}, strings_can_be_null=True)
+    out = io.BytesIO()
+    parquet.write_table(arrow_csv.read_csv(io.BytesIO(content), convert_options=texts), out)
+    return out.getvalue()
+
+
+# kind, feed, what is done to the content, what the batch says of it
+_ACCEPTED: tuple[tuple[str, str, Callable[[bytes], bytes], dict[str, Any]], ...] = (
+    ("declared_gb18030", "enrolments", _in_gb18030, {"encoding": "gb18030"}),
+    ("byte_order_mark", "receipts", lambda content: b"\xef\xbb\xbf" + content, {}),
+    ("reordered_columns", "tenders", _reordered, {}),
+    ("extra_column", "receipt_lines", _with_column, {}),
+    ("no_offset", "receipts", _without_offset, {}),
+    ("declared_numbers", "tenders", _with_commas_for_points, {"extra": {"number_format": "1.234,50"}}),
+    ("parquet", "receipt_lines", _as_parquet, {"file_name": "receipt_lines.parquet"}),
+)
 
 
 # ---------------------------------------------------------------- whole batches
