@@ -11,7 +11,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pendulum
-from airflow.sdk import Asset, CronDataIntervalTimetable, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    ObjectStoragePath,
+    RetryAction,
+    RetryRule,
+)
 from airflow.sdk.exceptions import AirflowSkipException
 
 from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
@@ -111,13 +118,22 @@ def skipped_if_overtaken() -> Iterator[None]:
         raise AirflowSkipException(overtaken.message) from overtaken
 
 
+def landing() -> Any:
+    """The landing root: a folder, or a place in object storage that one of Airflow's connections reaches."""
+    from memberhouse.settings import Settings
+
+    place = os.environ.get("MEMBERHOUSE_LANDING") or str(Settings.from_env().home / "landing")
+    if "://" in place:
+        return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION"))
+    return Path(place)
+
+
 def extract_from_app(resource: str, day: date) -> str:
     """Land what changed of a resource of the app's back end since it was loaded last. Returns one sentence."""
     from memberhouse.extract import extract
     from memberhouse.settings import Settings
 
-    settings = Settings.from_env()
-    return extract(settings, _landing(settings), resource, day, progress=print).summary()
+    return extract(Settings.from_env(), landing(), resource, day, progress=print).summary()
 
 
 def load_app_until(day: date) -> str:
@@ -127,17 +143,23 @@ def load_app_until(day: date) -> str:
     return "; ".join([*orders, load_landed_until(day, sources=("app",))])
 
 
-def load_landed_until(day: date | None, sources: Collection[str]) -> str:
+def load_landed_until(day: date | None, sources: Collection[str], part: tuple[int, int] = (0, 1)) -> str:
     """Load every batch of ``sources`` that has landed for ``day`` or before (None: any) and is not loaded yet.
 
-    A refused batch does not stop the others; the loader raises the alert. Returns one sentence.
+    part: which of how many parts of them. A refused batch does not stop the others; the loader raises the
+    alert. Returns one sentence.
     """
     from memberhouse.load import load_landed
     from memberhouse.settings import Settings
 
-    settings = Settings.from_env()
-    return load_landed(settings, _landing(settings), until=day, sources=sources, progress=print).summary()
+    report = load_landed(Settings.from_env(), landing(), until=day, sources=sources, progress=print, part=part)
+    return report.summary()
 
 
-def _landing(settings: Any) -> Path:
-    return Path(os.environ.get("MEMBERHOUSE_LANDING", settings.home / "landing"))
+def parts_to_load_until(day: date, sources: Collection[str]) -> list[tuple[int, int]]:
+    """The parts in which those batches can be loaded side by side: which, of how many."""
+    from memberhouse.load import parts_to_load
+    from memberhouse.settings import Settings
+
+    parts = parts_to_load(Settings.from_env(), landing(), until=day, sources=sources)
+    return [(number, parts) for number in range(parts)]

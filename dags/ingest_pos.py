@@ -8,7 +8,9 @@ delivered, and no change of the clocks falls on that hour. Days that were missed
 are not run one by one, because one run loads whatever is missing.
 
 **Inputs.** `<landing root>/pos` and `<landing root>/reference` (`MEMBERHOUSE_LANDING`; by default
-`landing/` under `MEMBERHOUSE_HOME`).
+`landing/` under `MEMBERHOUSE_HOME`). It can be a URL of object storage, such as `s3://bucket/landing`, reached by the
+Airflow connection that `MEMBERHOUSE_LANDING_CONNECTION` names. Reference data comes first, because the rest refers to
+it; the tills' batches are loaded in as many parts side by side as there are batches for.
 
 **Outputs.** `raw`, `quarantine`, a row a batch in `ops.batch`; the asset `raw_pos` with `as_of`, the
 business date.
@@ -22,7 +24,16 @@ See docs/runbook.md.
 
 from airflow.sdk import dag, task
 
-from _shared import DAILY, END, RAW_POS, START, TASK_DEFAULTS, business_date, load_landed_until
+from _shared import (
+    DAILY,
+    END,
+    RAW_POS,
+    START,
+    TASK_DEFAULTS,
+    business_date,
+    load_landed_until,
+    parts_to_load_until,
+)
 
 
 @dag(
@@ -36,14 +47,25 @@ from _shared import DAILY, END, RAW_POS, START, TASK_DEFAULTS, business_date, lo
     tags=["ingest", "pos"],
 )
 def ingest_pos():
-    @task(outlets=[RAW_POS])
-    def load(data_interval_start=None, outlet_events=None) -> str:
-        day = business_date(data_interval_start)
-        summary = load_landed_until(day, sources=("pos", "reference"))
-        outlet_events[RAW_POS].extra = {"as_of": day.isoformat()}
-        return summary
+    @task
+    def load_reference(data_interval_start=None) -> str:
+        return load_landed_until(business_date(data_interval_start), sources=("reference",))
 
-    load()
+    @task
+    def find(data_interval_start=None) -> list[tuple[int, int]]:
+        return parts_to_load_until(business_date(data_interval_start), sources=("pos",))
+
+    @task(max_active_tis_per_dagrun=2)
+    def load(part: tuple[int, int], data_interval_start=None) -> str:
+        return load_landed_until(business_date(data_interval_start), sources=("pos",), part=tuple(part))
+
+    @task(outlets=[RAW_POS])
+    def deliver(data_interval_start=None, outlet_events=None) -> None:
+        outlet_events[RAW_POS].extra = {"as_of": business_date(data_interval_start).isoformat()}
+
+    parts = find()
+    load_reference() >> parts
+    load.expand(part=parts) >> deliver()
 
 
 ingest_pos()

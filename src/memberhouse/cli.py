@@ -15,6 +15,7 @@ import psycopg
 
 from memberhouse import db, gate, ledger, release, warehouse
 from memberhouse.errors import MemberhouseError
+from memberhouse.landing import AnyPath, landing_root
 from memberhouse.settings import Settings
 
 EXIT_HELD = 3
@@ -45,6 +46,18 @@ class _Date(click.ParamType[date]):
             return date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a date; write YYYY-MM-DD", param, ctx)
+
+
+class _LandingRoot(click.ParamType[AnyPath]):
+    """A folder that is there, or a URL of object storage."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> AnyPath:
+        root = landing_root(value)
+        if isinstance(root, Path) and not root.is_dir():
+            self.fail(f"there is no folder {str(value)!r}", param, ctx)
+        return root
 
 
 def _say(line: str) -> None:
@@ -137,7 +150,7 @@ def sample(out: Path) -> None:
 
 _as_of = click.option("--as-of", type=_Date(), required=True, help="The last business date that counts.")
 _full_refresh = click.option("--full-refresh", is_flag=True, help="Compute every row anew.")
-_landing = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_landing = click.argument("folder", metavar="DIR", type=_LandingRoot())
 
 
 _streams = click.option(
@@ -148,17 +161,17 @@ _streams = click.option(
 @cli.command()
 @_landing
 @_streams
-def load(folder: Path, streams: int) -> None:
+def load(folder: AnyPath, streams: int) -> None:
     """Load every landed batch below DIR that is not loaded yet."""
     _load(Settings.from_env(), folder, streams)
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@_landing
 @click.argument("resources", metavar="[RESOURCE]...", nargs=-1)
 @click.option("--business-date", type=_Date(), help="The business date to land under; default: today's, in UTC.")
 @click.option("--since", type=_Moment(), help="Begin at this moment, before the watermark.")
-def extract(folder: Path, resources: Sequence[str], business_date: date | None, since: datetime | None) -> None:
+def extract(folder: AnyPath, resources: Sequence[str], business_date: date | None, since: datetime | None) -> None:
     """Land in DIR what changed in the app's back end (MEMBERHOUSE_APP_URL) since it was loaded last."""
     from memberhouse import extract as extracting
 
@@ -175,7 +188,7 @@ def extract(folder: Path, resources: Sequence[str], business_date: date | None, 
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--now", type=_Moment(), help="Serve what had happened by this moment; default: the real time.")
 @click.option("--from", "first_day", type=_Date(), help="Serve batches of this business date or later.")
-def app_backend(folder: Path, host: str, port: int, now: datetime | None, first_day: date | None) -> None:
+def app_backend(folder: AnyPath, host: str, port: int, now: datetime | None, first_day: date | None) -> None:
     """A stand-in for the app's back end: serves the app's batches below DIR over HTTP.
 
     The token that it asks for is MEMBERHOUSE_APP_TOKEN.
@@ -187,7 +200,7 @@ def app_backend(folder: Path, host: str, port: int, now: datetime | None, first_
 
 @cli.command()
 @_landing
-def validate(folder: Path) -> None:
+def validate(folder: AnyPath) -> None:
     """A dry run of a load of DIR: what the contracts say of it. Exits 1 when something is wrong."""
     from memberhouse.load import validate as dry_run
 
@@ -306,7 +319,7 @@ def releases() -> None:
 @_as_of
 @_full_refresh
 @_streams
-def run(folder: Path, as_of: date, full_refresh: bool, streams: int) -> None:
+def run(folder: AnyPath, as_of: date, full_refresh: bool, streams: int) -> None:
     """Load, build, gate and publish. Exits 0 published, 3 held by the gate, 1 error."""
     settings = Settings.from_env()
     with warehouse.build_lock(settings):
@@ -397,7 +410,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _load(settings: Settings, folder: Path, streams: int) -> None:
+def _load(settings: Settings, folder: AnyPath, streams: int) -> None:
     from memberhouse.load import load_landed
 
     report = load_landed(settings, folder, progress=_say, streams=streams)

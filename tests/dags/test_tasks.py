@@ -71,24 +71,50 @@ def test_the_business_date_is_head_offices_date_when_the_interval_begins(
     assert shared.business_date(datetime.fromisoformat(start).replace(tzinfo=UTC)) == day
 
 
-@pytest.mark.parametrize(
-    ("dag_id", "sources", "asset"),
-    [("ingest_pos", {"pos", "reference"}, "raw_pos"), ("ingest_app", {"app"}, "raw_app")],
-)
-def test_ingest_loads_its_sources_up_to_the_business_date_and_says_which(
-    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, dag_id: str, sources: set[str], asset: str
-) -> None:
-    asked = {}
+CHRISTMAS_EVE = datetime(2017, 12, 24, 9, tzinfo=UTC)
 
-    def load_landed(settings: Any, root: Path, *, until: date, sources: Any, progress: Any) -> LoadReport:
-        asked.update(root=root, until=until, sources=set(sources))
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What was asked of the loader."""
+    asked: list[dict[str, Any]] = []
+
+    def load_landed(
+        settings: Any, root: Path, *, until: date, sources: Any, progress: Any, part: tuple[int, int]
+    ) -> LoadReport:
+        asked.append({"root": root, "until": until, "sources": set(sources), "part": part})
         return LoadReport()
 
     monkeypatch.setattr("memberhouse.load.load_landed", load_landed)
+    return asked
+
+
+def test_the_app_is_loaded_up_to_the_business_date_and_says_which(
+    task: Any, home: Path, loads: list[dict[str, Any]]
+) -> None:
     outlets = OutletEvents()
-    task(dag_id, "load")(data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets)
-    assert asked == {"root": home / "landing", "until": date(2017, 12, 24), "sources": sources}
-    assert outlets.extras() == {asset: {"as_of": "2017-12-24"}}
+    task("ingest_app", "load")(data_interval_start=CHRISTMAS_EVE, outlet_events=outlets)
+    assert loads == [{"root": home / "landing", "until": date(2017, 12, 24), "sources": {"app"}, "part": (0, 1)}]
+    assert outlets.extras() == {"raw_app": {"as_of": "2017-12-24"}}
+
+
+def test_tills_are_loaded_in_parts_after_reference_data(
+    task: Any, home: Path, loads: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memberhouse.load.parts_to_load", lambda settings, root, *, until, sources: 3)
+    task("ingest_pos", "load_reference")(data_interval_start=CHRISTMAS_EVE)
+    parts = task("ingest_pos", "find")(data_interval_start=CHRISTMAS_EVE)
+    for part in parts:
+        task("ingest_pos", "load")(part=list(part), data_interval_start=CHRISTMAS_EVE)
+    assert [(load["sources"], load["part"]) for load in loads] == [
+        ({"reference"}, (0, 1)),
+        ({"pos"}, (0, 3)),
+        ({"pos"}, (1, 3)),
+        ({"pos"}, (2, 3)),
+    ]
+    outlets = OutletEvents()
+    task("ingest_pos", "deliver")(data_interval_start=CHRISTMAS_EVE, outlet_events=outlets)
+    assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
 
 
 def test_ingest_goes_on_after_a_refused_batch_and_leaves_the_alert_to_the_loader(
@@ -96,10 +122,18 @@ def test_ingest_goes_on_after_a_refused_batch_and_leaves_the_alert_to_the_loader
 ) -> None:
     refused = BatchResult("pos/receipts/2017-12-24/all/b1", "refused", reason="it is cut short", next_action="again")
     monkeypatch.setattr("memberhouse.load.load_landed", lambda *a, **k: LoadReport(refused=[refused]))
-    outlets = OutletEvents()
-    task("ingest_pos", "load")(data_interval_start=datetime(2017, 12, 24, 9, tzinfo=UTC), outlet_events=outlets)
+    said = task("ingest_pos", "load")(part=(0, 1), data_interval_start=CHRISTMAS_EVE)
+    assert "refused 1: pos/receipts/2017-12-24/all/b1 (it is cut short)" in said
     assert alerts == []
-    assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
+
+
+def test_a_landing_root_in_object_storage_is_reached_by_airflows_connection(
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMBERHOUSE_LANDING", "s3://bucket/landing")
+    monkeypatch.setenv("MEMBERHOUSE_LANDING_CONNECTION", "drops")
+    root = shared.landing()
+    assert (root.protocol, root.path, root.conn_id) == ("s3", "bucket/landing", "drops")
 
 
 @pytest.fixture

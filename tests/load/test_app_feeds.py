@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-
 from tests.conservation import assert_conserved
 
 pytestmark = pytest.mark.services

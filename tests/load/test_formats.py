@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-
 from tests.conservation import assert_conserved
 
 pytestmark = pytest.mark.services

@@ -10,6 +10,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conservation import assert_conserved
 
-from memberhouse.load import LoadReport
+from memberhouse.load import LoadReport, checks, parts_to_load
 from memberhouse.load.reader import FileReader
 
 pytestmark = pytest.mark.services
@@ -75,6 +76,24 @@ def test_until_and_sources_leave_the_rest_for_later(till: Any, sound_lines: Make
     assert len(till.load(sources=["reference"]).loaded) == 1
     assert till.load(until=till_day(-1)).loaded == []
     assert len(till.load(until=till_day(0)).loaded) == 1
+
+
+def test_parts_share_the_batches_and_none_is_taken_twice(till: Any, sound_lines: Make) -> None:
+    for n in range(12):
+        till.drop(sound_lines(3), day=till_day(-n))
+    till.load(sources=["reference"])
+    reports = [till.load(sources=["pos"], part=(number, 3)) for number in range(3)]
+    assert sum(len(report.loaded) for report in reports) == 12
+    assert max(len(report.loaded) for report in reports) < 12
+    assert till.load().loaded == []
+
+
+@pytest.mark.parametrize(("batches", "parts"), [(0, 1), (399, 1), (400, 2), (401, 2), (4_000, 8)])
+def test_there_are_as_many_parts_as_there_are_batches_for(
+    till: Any, monkeypatch: pytest.MonkeyPatch, batches: int, parts: int
+) -> None:
+    monkeypatch.setattr("memberhouse.load.loader.not_done_yet", lambda *_: [None] * batches)
+    assert parts_to_load(till.warehouse, till.root) == parts
 
 
 def test_extra_columns_are_kept(till: Any) -> None:
@@ -211,6 +230,24 @@ def test_line_ends_within_quotes_are_kept(till: Any, sound_lines: Make, one_line
     till.load(bad_share=0.5)
     assert [row[2] for row in till.active_lines()] == ["A\n1", "A\r\n1", "A\r1"]
     assert [row[0] for row in till.rejected()] == [7]
+
+
+def test_an_index_that_does_not_find_all_rows_is_made_anew(
+    till: Any, sound_lines: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read, looks = checks._read, []
+
+    def short_sighted(*args: Any) -> checks.Survey:
+        looks.append(read(*args))
+        return looks[-1] if len(looks) != 2 else replace(looks[-1], groups=[])
+
+    monkeypatch.setattr(checks, "_read", short_sighted)
+    till.drop(sound_lines(500))
+    report = till.load()
+    assert (report.rows_loaded, report.refused) == (502, [])
+    assert "The index pos__receipt_lines__batch finds 0 of 500 rows of batch" in caplog.text
+    assert len(looks) == 3
+    assert_conserved(till.warehouse)
 
 
 def test_skipped_rows_that_nobody_names_refuse_the_batch(

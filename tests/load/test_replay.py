@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-
 from tests.conservation import assert_conserved
+
 from memberhouse import db
 from memberhouse.load import Replayed, replay
 

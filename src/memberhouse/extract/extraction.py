@@ -25,13 +25,13 @@ from memberhouse import db, ledger
 from memberhouse.errors import MemberhouseError
 from memberhouse.extract.pages import Pages, Patience
 from memberhouse.extract.resources import ORDER_RESOURCES, RESOURCES
-from memberhouse.landing import Extract, WrittenFile, write_batch
+from memberhouse.landing import AnyPath, Extract, WrittenFile, write_batch
 from memberhouse.landing.manifest import EVERY_STORE
 from memberhouse.settings import AppBackEnd, Settings
 from memberhouse.sources.pos import APP_STORE
 
-# In the landing root, where a crash may leave what was not landed yet; names with a dot are no batches.
-_WORK = ".extracting"
+# In the state folder: rows on their way, which may become batches in object storage. A crash may leave some there.
+_WORK = "extracting"
 _HELD = 4 * 2**20  # bytes of rows in memory before they go to disk
 
 
@@ -44,7 +44,7 @@ class Extraction:
     as_of: datetime
     pages: int
     rows: int
-    batches: tuple[Path, ...]
+    batches: tuple[AnyPath, ...]
 
     def summary(self) -> str:
         """One sentence for a person."""
@@ -66,7 +66,7 @@ def watermark(settings: Settings, resource: str) -> datetime | None:
 
 def extract(
     settings: Settings,
-    landing: Path,
+    landing: AnyPath,
     resource: str,
     business_date: date,
     *,
@@ -87,7 +87,7 @@ def extract(
     reached = watermark(settings, resource)
     with ledger.step(settings, f"extract {resource}", app.url) as step:
         updated_since = _beginning(app, reached, since)
-        with _alone(landing / _WORK, resource) as work:
+        with _alone(settings.home / _WORK, resource) as work:
             with httpx.Client(base_url=app.url, headers={"Authorization": f"Bearer {app.token}"}) as http:
                 pages = Pages(http, resource, updated_since, patience or Patience())
                 parts = _Parts(work, business_date, by_row=resource in ORDER_RESOURCES)
@@ -215,7 +215,7 @@ def _business_date_of(row: bytes) -> date | None:
         return None
 
 
-def _land(landing: Path, pages: Pages, parts: _Parts) -> Extraction:
+def _land(landing: AnyPath, pages: Pages, parts: _Parts) -> Extraction:
     is_order = pages.resource in ORDER_RESOURCES
     name = f"{_compact(pages.updated_since)}--{_compact(pages.earliest)}-{parts.digest.hexdigest()[:8]}"
     what = Extract(

@@ -2,8 +2,10 @@
 
 from memberhouse.landing.batches import LandedBatch, NewFile, Problem, WrittenFile, find_batches, write_batch
 from memberhouse.landing.manifest import Extract, FileEntry, Manifest
+from memberhouse.landing.root import AnyPath, landing_root
 
 __all__ = [
+    "AnyPath",
     "Extract",
     "FileEntry",
     "LandedBatch",
@@ -12,5 +14,6 @@ __all__ = [
     "Problem",
     "WrittenFile",
     "find_batches",
+    "landing_root",
     "write_batch",
 ]

@@ -2,7 +2,7 @@
 
 from memberhouse.load.delivered import delivered_until
 from memberhouse.load.dry_run import Validation, validate
-from memberhouse.load.loader import load_landed
+from memberhouse.load.loader import load_landed, parts_to_load
 from memberhouse.load.refused import Refused
 from memberhouse.load.replay import Replayed, replay
 from memberhouse.load.report import BatchResult, LoadReport
@@ -15,6 +15,7 @@ __all__ = [
     "Validation",
     "delivered_until",
     "load_landed",
+    "parts_to_load",
     "replay",
     "validate",
 ]

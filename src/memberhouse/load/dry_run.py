@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from memberhouse import db
 from memberhouse.errors import MemberhouseError
+from memberhouse.landing.root import AnyPath
 from memberhouse.load.report import BatchResult, LoadReport
 from memberhouse.settings import Settings
 
@@ -75,7 +75,7 @@ class Validation:
         yield "\nThe folder meets the contracts." if self.is_sound else "\nContracts: docs/sources.md"
 
 
-def validate(settings: Settings, folder: Path, progress: Callable[[str], None] | None = None) -> Validation:
+def validate(settings: Settings, folder: AnyPath, progress: Callable[[str], None] | None = None) -> Validation:
     """Say what a load of every landed batch below `folder` would do, as if none was loaded yet.
 
     Raises MemberhouseError where the database's role may not create a database.
@@ -120,7 +120,8 @@ def _scratch(settings: Settings) -> Iterator[Settings]:
             raise MemberhouseError(
                 "A dry run reads the warehouse's stores and loads into a database of its own, which this role may"
                 f" not: {str(error).splitlines()[0]}.",
-                "Use the warehouse's owner and grant it createdb, or validate on another server: DATABASE_URL= (unset) takes the embedded one.",
+                "Use the warehouse's owner and grant it createdb, or another server: without DATABASE_URL it is the"
+                " embedded one.",
             ) from error
         try:
             scratch = replace(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from datetime import date
 from itertools import groupby
-from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
+
+import psycopg
 
 from memberhouse import db, ledger
 from memberhouse.alerts import raise_alert
 from memberhouse.landing import LandedBatch, find_batches
+from memberhouse.landing.root import AnyPath
 from memberhouse.load.replay import REASONS_OF_STORES, replay
 from memberhouse.load.report import BatchResult, LoadReport
-from memberhouse.load.stream import Stream, Waiting
+from memberhouse.load.stream import Stream, Waiting, not_done_yet
 from memberhouse.settings import Settings
 from memberhouse.sources.feeds import FEEDS
 from memberhouse.sources.raw_tables import ensure_raw_tables
@@ -25,27 +29,33 @@ from memberhouse.vault import tokens_of
 
 DEFAULT_BAD_SHARE = 0.05
 _PROGRESS_SECONDS = 2.0
+_BATCHES_OF_A_PART = 200
+_MOST_PARTS = 8
 
 
 def load_landed(
     settings: Settings,
-    root: Path,
+    root: AnyPath,
     *,
     until: date | None = None,
     sources: Collection[str] | None = None,
     progress: Callable[[str], None] | None = None,
     bad_share: float = DEFAULT_BAD_SHARE,
     streams: int = 1,
+    part: tuple[int, int] = (0, 1),
 ) -> LoadReport:
     """Load every landed batch under `root` that is not loaded yet.
 
     until: the last business date wanted. sources: only these. progress: told every few seconds how far
     the load is. bad_share: a batch with a larger share of bad rows is refused. streams: how many
     connections load at once; batches of one feed and business date, and reference data, keep their order.
+    part: which of how many parts of the batches, for loads that share them; batches that must keep their order
+    are in one part.
     A refused batch does not stop the others: it is in the report and in ``ops.batch``. A second load at
     the same time is safe. Raises what the database connection raises.
     """
-    batches = find_batches(root, until=until, sources=sources)
+    number, parts = part
+    batches = [batch for batch in find_batches(root, until=until, sources=sources) if _part(batch, parts) == number]
     with db.connect(settings, autocommit=True) as conn:
         db.ensure_schema(conn)
         ensure_raw_tables(conn)
@@ -53,7 +63,7 @@ def load_landed(
             with ExitStack() as connections:
                 others = [connections.enter_context(db.connect(settings, autocommit=True)) for _ in range(1, streams)]
                 tokens = tokens_of(settings, conn)
-                report = _run([Stream(each, tokens, bad_share) for each in (conn, *others)], batches, progress)
+                report = _run(conn, [Stream(each, tokens, bad_share) for each in (conn, *others)], batches, progress)
             if any(result.batch.startswith("reference/stores/") for result in report.loaded):
                 report.replayed = replay(conn, REASONS_OF_STORES)
             step.summary = report.summary()
@@ -64,6 +74,28 @@ def load_landed(
         _alert(settings, code, list(refused))
     _alert_contradictions(settings, report)
     return report
+
+
+def parts_to_load(
+    settings: Settings, root: AnyPath, *, until: date | None = None, sources: Collection[str] | None = None
+) -> int:
+    """In how many parts the batches that wait can well be loaded side by side; 1 if none waits."""
+    batches = find_batches(root, until=until, sources=sources)
+    with db.connect(settings, autocommit=True) as conn:
+        db.ensure_schema(conn)
+        waiting = not_done_yet(conn, batches, LoadReport())
+    return max(1, min(_MOST_PARTS, len(waiting) // _BATCHES_OF_A_PART))
+
+
+def _part(batch: LandedBatch, parts: int) -> int:
+    return zlib.crc32(_lane(batch).encode()) % parts
+
+
+def _lane(batch: LandedBatch) -> str:
+    """Batches with the same one keep their order: those of a feed and business date, or of a whole feed if
+    its rows count once on whatever date."""
+    feed = FEEDS.get((batch.source, batch.feed))
+    return f"{batch.source}/{batch.feed}/{'' if feed and feed.once else batch.business_date}"
 
 
 def _refusal_code(result: BatchResult) -> str:
@@ -100,10 +132,13 @@ def _alert_contradictions(settings: Settings, report: LoadReport) -> None:
 
 
 def _run(
-    streams: Sequence[Stream], batches: Sequence[LandedBatch], progress: Callable[[str], None] | None
+    conn: psycopg.Connection[Any],
+    streams: Sequence[Stream],
+    batches: Sequence[LandedBatch],
+    progress: Callable[[str], None] | None,
 ) -> LoadReport:
     report = LoadReport()
-    waiting = streams[0].not_done_yet(batches, report)
+    waiting = not_done_yet(conn, batches, report)
     rows = 0
     told = time.monotonic()
     for done, result in enumerate(_results(streams, waiting), 1):
@@ -153,7 +188,7 @@ def _side_by_side(waiting: Iterable[Waiting]) -> Iterator[list[list[Waiting]]]:
         if is_reference:
             yield [list(some)]
             continue
-        lanes: dict[tuple[str, str, date], list[Waiting]] = defaultdict(list)
+        lanes: dict[str, list[Waiting]] = defaultdict(list)
         for batch, observed in some:
-            lanes[batch.source, batch.feed, batch.business_date].append((batch, observed))
+            lanes[_lane(batch)].append((batch, observed))
         yield list(lanes.values())

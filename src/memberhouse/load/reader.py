@@ -25,10 +25,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 from operator import add
-from pathlib import Path
 from typing import Any
 
 from memberhouse.landing.manifest import FileEntry, Manifest
+from memberhouse.landing.root import AnyPath, sha256_of
 from memberhouse.load.refused import Refused
 from memberhouse.sources.contract import Feed
 from memberhouse.vault import Values, mask, masked, sounds_personal
@@ -167,7 +167,7 @@ class FileReader:
     """
 
     def __init__(
-        self, folder: Path, entry: FileEntry, file_no: int, manifest: Manifest, feed: Feed, values: Values
+        self, folder: AnyPath, entry: FileEntry, file_no: int, manifest: Manifest, feed: Feed, values: Values
     ) -> None:
         self.entry = entry
         self.file_no = file_no
@@ -395,8 +395,7 @@ class FileReader:
 
     def _broken(self, code: str, what: str) -> Refused:
         """A file that can't be decompressed, and where it broke: its checksum tells."""
-        with self._path.open("rb") as file:
-            as_sent = hashlib.file_digest(file, "sha256").hexdigest() == self.entry.sha256.lower()
+        as_sent = sha256_of(self._path).hex() == self.entry.sha256.lower()
         return Refused(
             code,
             f"{self.entry.name} {what}. "

@@ -22,6 +22,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from memberhouse.landing import LandedBatch, Manifest
+from memberhouse.landing.root import sha256_of
 from memberhouse.load import accounts, beside, checks
 from memberhouse.load.reader import FileReader, Located, Reject
 from memberhouse.load.refused import Refused
@@ -87,6 +88,42 @@ _COPY_REJECTED = (
 )
 
 
+def not_done_yet(conn: psycopg.Connection[Any], batches: Sequence[LandedBatch], report: LoadReport) -> list[Waiting]:
+    """The batches to take, each with what its files hold where that was looked at already."""
+    places: dict[Place, list[_Entry]] = defaultdict(list)
+    rows = conn.execute(sql.SQL("select source, feed, business_date, {} from ops.batch").format(_ENTRY_COLUMNS))
+    for source, feed, business_date, *columns in rows:
+        entry = _Entry(*columns)
+        places[source, feed, business_date, entry.store_id].append(entry)
+    newest_stores = max(
+        (
+            entry.change_no
+            for (source, feed, _, _), entries in places.items()
+            if (source, feed) == ("reference", "stores")
+            for entry in entries
+            if entry.state == "loaded"
+        ),
+        default=0,
+    )
+    waiting: list[Waiting] = []
+    for batch in batches:
+        entries = places.get(batch.place, [])
+        if _is_taken(batch, entries):
+            report.unchanged += 1
+            continue
+        observed = None
+        refusals = [entry for entry in entries if entry.name == batch.name and entry.state == "refused"]
+        if refusals:
+            last = max(refusals, key=lambda entry: entry.batch_id)
+            observed = _observed_sha256(batch)
+            stores_came = last.refusal_code == "too_many_bad_rows" and newest_stores > last.change_no
+            if last.observed == observed and not stores_came:
+                report.still_refused.append(str(batch))
+                continue
+        waiting.append((batch, observed))
+    return waiting
+
+
 class Stream:
     """Loads batches one after the other over a connection of its own."""
 
@@ -105,6 +142,8 @@ class Stream:
             # The planner does not know yet how many rows a new batch has, nor how well they lie together.
             "set enable_seqscan = off",
             "set enable_sort = off",
+            # Streams are as many processes as are wanted.
+            "set max_parallel_workers_per_gather = 0",
         ):
             conn.execute(setting)
         conn.add_notice_handler(self._take_notice)
@@ -115,45 +154,6 @@ class Stream:
         """Return when everything that was committed is on disk."""
         self._conn.execute("set synchronous_commit = on")
         self._conn.execute("select pg_logical_emit_message(true, 'memberhouse', 'load finished')")
-
-    # ---------------------------------------------------------------- what is there already
-
-    def not_done_yet(self, batches: Sequence[LandedBatch], report: LoadReport) -> list[Waiting]:
-        """The batches to take, each with what its files hold where that was looked at already."""
-        places: dict[Place, list[_Entry]] = defaultdict(list)
-        rows = self._conn.execute(
-            sql.SQL("select source, feed, business_date, {} from ops.batch").format(_ENTRY_COLUMNS)
-        )
-        for source, feed, business_date, *columns in rows:
-            entry = _Entry(*columns)
-            places[source, feed, business_date, entry.store_id].append(entry)
-        newest_stores = max(
-            (
-                entry.change_no
-                for (source, feed, _, _), entries in places.items()
-                if (source, feed) == ("reference", "stores")
-                for entry in entries
-                if entry.state == "loaded"
-            ),
-            default=0,
-        )
-        waiting: list[Waiting] = []
-        for batch in batches:
-            entries = places.get(batch.place, [])
-            if _is_taken(batch, entries):
-                report.unchanged += 1
-                continue
-            observed = None
-            refusals = [entry for entry in entries if entry.name == batch.name and entry.state == "refused"]
-            if refusals:
-                last = max(refusals, key=lambda entry: entry.batch_id)
-                observed = _observed_sha256(batch)
-                stores_came = last.refusal_code == "too_many_bad_rows" and newest_stores > last.change_no
-                if last.observed == observed and not stores_came:
-                    report.still_refused.append(str(batch))
-                    continue
-            waiting.append((batch, observed))
-        return waiting
 
     # ---------------------------------------------------------------- one batch
 
@@ -260,12 +260,13 @@ class Stream:
                     "The server must report skipped rows in English: set lc_messages to C there.",
                 )
             work.skipped.append(list(self._notices))
+            work.copied += copied
 
     def _check(self, work: _Work, neighbours: Sequence[int]) -> None:
         """Take rows that break a check out of the raw table, and rows that repeat another."""
         conn, feed = self._conn, work.feed
         with ThreadPoolExecutor(1) as meanwhile:
-            survey = meanwhile.submit(checks.survey, conn, feed, work.batch_id, work.manifest)
+            survey = meanwhile.submit(checks.survey, conn, feed, work.batch_id, work.manifest, work.copied)
             for reader, skipped in zip(work.readers, work.skipped, strict=True):
                 work.rejects.extend(_skipped(reader, skipped))
             seen = survey.result()
@@ -275,7 +276,8 @@ class Stream:
         checks.take_out(conn, feed, [repeat.row_id for repeat in repeats])
         work.repeats = [repeat for repeat in repeats if repeat.identical]
         if found or repeats:
-            seen = checks.survey(conn, feed, work.batch_id, work.manifest)
+            held = work.copied - len(found) - len(repeats)
+            seen = checks.survey(conn, feed, work.batch_id, work.manifest, held)
         work.groups = seen.groups
         found += [_contradiction(feed, repeat) for repeat in repeats if not repeat.identical]
         for reader in work.readers:
@@ -488,7 +490,7 @@ class Stream:
 
 @dataclass
 class _Work:
-    """A batch on its way: what was read, put aside, found to repeat. skipped: by COPY, of each file."""
+    """A batch on its way: what was read, put aside, found to repeat. skipped: by COPY, of each file; copied: rows."""
 
     batch: LandedBatch
     manifest: Manifest
@@ -496,6 +498,7 @@ class _Work:
     readers: Sequence[FileReader]
     batch_id: int
     skipped: list[list[Notice]] = field(default_factory=list)
+    copied: int = 0
     rejects: list[Reject] = field(default_factory=list)
     repeats: list[checks.Repeat] = field(default_factory=list)
     groups: list[checks.Group] = field(default_factory=list)
@@ -536,8 +539,7 @@ def _observed_sha256(batch: LandedBatch) -> str:
     digest = hashlib.sha256(batch.manifest_text.encode())
     for entry in batch.manifest.files if batch.manifest else ():
         try:
-            with (batch.folder / entry.name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(sha256_of(batch.folder / entry.name))
         except OSError:
             digest.update(b"missing")
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from memberhouse.settings import Settings
 from memberhouse.warehouse import build_lock, refuse_if_overtaken
 
 # Views that tell of the pointer itself, and so change when it moves.
-_STATUS_VIEWS = ("freshness", "release_history")
+_STATUS_VIEWS = ("freshness", "release_history", "data_health", "data_health_reason")
 
 
 class PublishRefused(MemberhouseError):

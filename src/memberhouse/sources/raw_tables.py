@@ -30,7 +30,7 @@ _DOMAINS: Mapping[str, str] = {
 
 # A batch's rows lie together, so the index on _batch_id is a BRIN: it costs a load next to nothing,
 # where a b-tree took a quarter of its time.
-_PAGES_PER_RANGE = 16
+PAGES_PER_RANGE = 16
 
 _SQL_TYPES: Mapping[Kind, str] = {
     "text": "text",
@@ -78,7 +78,7 @@ def ensure_raw_tables(conn: psycopg.Connection[Any]) -> None:
             conn.execute(
                 sql.SQL(
                     "create index if not exists {} on {} using brin (_batch_id) with (pages_per_range = {})"
-                ).format(sql.Identifier(feed.batch_index), table, sql.Literal(_PAGES_PER_RANGE))
+                ).format(sql.Identifier(feed.batch_index), table, sql.Literal(PAGES_PER_RANGE))
             )
             for column in feed.columns:
                 sql_type = "text" if column.personal else _SQL_TYPES[column.kind]
