@@ -133,8 +133,7 @@ def extract_from_app(resource: str, day: date) -> str:
     from memberhouse.extract import extract
     from memberhouse.settings import Settings
 
-    settings = Settings.from_env()
-    return extract(settings, landing(), resource, day, progress=print).summary()
+    return extract(Settings.from_env(), landing(), resource, day, progress=print).summary()
 
 
 def load_app_until(day: date) -> str:

@@ -199,11 +199,11 @@ def load(folder: AnyPath, streams: int) -> None:
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@_landing
 @click.argument("resources", metavar="[RESOURCE]...", nargs=-1)
 @click.option("--business-date", type=_Date(), help="The business date to land under; default: today's, in UTC.")
 @click.option("--since", type=_Moment(), help="Begin at this moment, before the watermark.")
-def extract(folder: Path, resources: Sequence[str], business_date: date | None, since: datetime | None) -> None:
+def extract(folder: AnyPath, resources: Sequence[str], business_date: date | None, since: datetime | None) -> None:
     """Land in DIR what changed in the app's back end (MEMBERHOUSE_APP_URL) since it was loaded last."""
     from memberhouse import extract as extracting
 
@@ -220,7 +220,7 @@ def extract(folder: Path, resources: Sequence[str], business_date: date | None, 
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--now", type=_Moment(), help="Serve what had happened by this moment; default: the real time.")
 @click.option("--from", "first_day", type=_Date(), help="Serve batches of this business date or later.")
-def app_backend(folder: Path, host: str, port: int, now: datetime | None, first_day: date | None) -> None:
+def app_backend(folder: AnyPath, host: str, port: int, now: datetime | None, first_day: date | None) -> None:
     """A stand-in for the app's back end: serves the app's batches below DIR over HTTP.
 
     The token that it asks for is MEMBERHOUSE_APP_TOKEN.

@@ -177,7 +177,7 @@ def test_with_a_back_end_orders_of_any_date_are_loaded_beside_the_app_and_are_no
 ) -> None:
     asked: list[Any] = []
 
-    def load_landed(settings: Any, root: Path, *, until: date | None, sources: Any, progress: Any) -> LoadReport:
+    def load_landed(settings: Any, root: Path, *, until: date | None, sources: Any, **how: Any) -> LoadReport:
         asked.append((until, tuple(sources)))
         return LoadReport()
 

@@ -114,4 +114,6 @@ def _extract_database(server_home: Path) -> Settings:
 @pytest.fixture
 def road(tmp_path: Path, back_end: AppBackEnd, address: str, _extract_database: Settings) -> Road:
     settings = replace(empty(_extract_database), app=Address(address, TOKEN))
-    return Road(back_end, settings, tmp_path / "landing")
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    return Road(back_end, settings, landing)

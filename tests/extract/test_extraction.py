@@ -171,7 +171,7 @@ class TestTheSameAgain:
     def test_one_extraction_of_a_resource_at_a_time(self, road: Road) -> None:
         fill(road.back_end)
         road.extract("coupons")
-        with (road.landing / ".extracting/coupons.lock").open("w") as lock:
+        with (road.settings.home / "extracting/coupons.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with pytest.raises(MemberhouseError, match="coupons is being extracted already"):
                 road.extract("coupons")
@@ -186,7 +186,7 @@ class TestInterrupted:
         with pytest.raises(MemberhouseError, match="a second time"):
             road.extract("coupons")
         assert find_batches(road.landing) == []
-        assert [path.name for path in (road.landing / ".extracting").iterdir()] == ["coupons.lock"]
+        assert [path.name for path in (road.settings.home / "extracting").glob("coupons*")] == ["coupons.lock"]
         ((step, state, summary),) = road.query(
             "select step, state, summary from ops.step order by step_id desc limit 1"
         )
@@ -227,7 +227,7 @@ class TestInterrupted:
         road.back_end.while_paged = lambda resource: None
         assert road.bring("coupons").rows_loaded == 200
         road.assert_same("coupons", "coupon_id", "updated_at")
-        assert not (road.landing / ".extracting/coupons").exists()
+        assert not (road.settings.home / "extracting/coupons").exists()
 
     def test_not_reached_keeps_the_watermark(self, road: Road) -> None:
         fill(road.back_end)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import count
+from pathlib import Path
 
 import boto3
 import pytest
@@ -13,7 +15,7 @@ from s3fs import S3FileSystem
 from tests.conservation import assert_conserved
 
 from memberhouse import db
-from memberhouse.landing import AnyPath, NewFile, landing_root, write_batch
+from memberhouse.landing import AnyPath, NewFile, WrittenFile, landing_root, write_batch
 from memberhouse.load import load_landed
 from memberhouse.settings import Settings
 
@@ -76,6 +78,19 @@ def test_batches_in_a_bucket_are_loaded_once_and_what_lands_later_too(bucket: An
     assert load_landed(warehouse, bucket).rows_loaded == 1
     assert lines_held(warehouse) == [("R2",)]
     assert_conserved(warehouse)
+
+
+def test_a_file_from_the_local_disk_lands_in_a_bucket_as_it_is(
+    bucket: AnyPath, warehouse: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "rows").write_bytes(gzip.compress(LINES))
+    land(bucket, "stores", STORES, source="reference")
+    write_batch(
+        bucket, source="pos", feed="receipt_lines", business_date=DAY, name="b1",
+        produced_at=datetime(2026, 3, 3, tzinfo=UTC), files=[WrittenFile("receipt_lines.csv.gz", tmp_path / "rows", 1)],
+    )  # fmt: skip
+    assert load_landed(warehouse, bucket).refused == []
+    assert lines_held(warehouse) == [("R1",)]
 
 
 def test_a_damaged_file_in_a_bucket_is_refused_and_taken_when_it_is_whole(bucket: AnyPath, warehouse: Settings) -> None:

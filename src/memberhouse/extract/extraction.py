@@ -30,8 +30,8 @@ from memberhouse.landing.manifest import EVERY_STORE
 from memberhouse.settings import AppBackEnd, Settings
 from memberhouse.sources.pos import APP_STORE
 
-# In the landing root, where a crash may leave what was not landed yet; names with a dot are no batches.
-_WORK = ".extracting"
+# In the state folder: rows on their way, which may become batches in object storage. A crash may leave some there.
+_WORK = "extracting"
 _HELD = 4 * 2**20  # bytes of rows in memory before they go to disk
 
 
@@ -87,7 +87,7 @@ def extract(
     reached = watermark(settings, resource)
     with ledger.step(settings, f"extract {resource}", app.url) as step:
         updated_since = _beginning(app, reached, since)
-        with _alone(_work_place(settings, landing), resource) as work:
+        with _alone(settings.home / _WORK, resource) as work:
             with httpx.Client(base_url=app.url, headers={"Authorization": f"Bearer {app.token}"}) as http:
                 pages = Pages(http, resource, updated_since, patience or Patience())
                 parts = _Parts(work, business_date, by_row=resource in ORDER_RESOURCES)
@@ -139,11 +139,6 @@ def _refuse_a_clock_gone_back(resource: str, updated_since: datetime | None, as_
             f" to {updated_since.isoformat()} and the overlap by that clock already.",
             "Nothing was landed. See docs/runbook.md, “App clock is off”.",
         )
-
-
-def _work_place(settings: Settings, landing: AnyPath) -> Path:
-    """Where what was not landed yet lies: beside where it will, if that is a disk."""
-    return landing / _WORK if isinstance(landing, Path) else settings.home / _WORK
 
 
 @contextmanager

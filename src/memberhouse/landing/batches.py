@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -179,7 +180,7 @@ class NewFile:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file to land that is on the landing area's disk already, as it is to lie there: it is moved."""
+    """A file to land that is on a local disk already, as it is to lie there: it is copied, at no time all in memory."""
 
     name: str
     path: Path
@@ -212,7 +213,7 @@ def write_batch(
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for file in files:
-        sha256, size = _move(file, folder, durable) if isinstance(file, WrittenFile) else _write(file, folder, durable)
+        sha256, size = _write(file, folder, durable)
         entry: dict[str, Any] = {"name": file.name, "sha256": sha256, "bytes": size, "rows": file.rows}
         if file.amount_total is not None:
             entry["amount_total"] = str(file.amount_total)
@@ -228,41 +229,31 @@ def write_batch(
         **(extra or {}),
         "files": entries,
     }
-    _write_whole(folder / MANIFEST_NAME, (json.dumps(manifest, indent=2) + "\n").encode(), durable)
+    _write_whole(folder / MANIFEST_NAME, io.BytesIO((json.dumps(manifest, indent=2) + "\n").encode()), durable)
     return folder
 
 
-def _write(file: NewFile, folder: AnyPath, durable: bool) -> tuple[str, int]:
-    """Write a file's content; its checksum and bytes as it lies there."""
+def _write(file: NewFile | WrittenFile, folder: AnyPath, durable: bool) -> tuple[str, int]:
+    """Write a file into the batch; its checksum and bytes as it lies there."""
+    if isinstance(file, WrittenFile):
+        with file.path.open("rb") as content:
+            _write_whole(folder / file.name, content, durable)
+        return sha256_of(file.path).hex(), file.path.stat().st_size
     stored = file.content
     if file.name.endswith(".gz"):
         stored = gzip.compress(file.content, compresslevel=6, mtime=0)
-    _write_whole(folder / file.name, stored, durable)
+    _write_whole(folder / file.name, io.BytesIO(stored), durable)
     return hashlib.sha256(stored).hexdigest(), len(stored)
 
 
-def _move(file: WrittenFile, folder: AnyPath, durable: bool) -> tuple[str, int]:
-    """Move a file into the batch; its checksum and bytes."""
-    sha256, size = sha256_of(file.path).hex(), file.path.stat().st_size
-    if not isinstance(folder, Path):
-        with file.path.open("rb") as stored, (folder / file.name).open("wb") as landed:
-            shutil.copyfileobj(stored, landed)
-        file.path.unlink()
-        return sha256, size
-    if durable:
-        with file.path.open("rb") as stored:
-            os.fsync(stored.fileno())
-    file.path.replace(folder / file.name)
-    return sha256, size
-
-
-def _write_whole(path: AnyPath, content: bytes, durable: bool) -> None:
+def _write_whole(path: AnyPath, content: IO[bytes], durable: bool) -> None:
     if not isinstance(path, Path):  # an object is there whole or not at all
-        path.write_bytes(content)
+        with path.open("wb") as target:
+            shutil.copyfileobj(content, cast(IO[bytes], target))
         return
     being_written = path.with_name(f".{path.name}.part")
     with being_written.open("wb") as file:
-        file.write(content)
+        shutil.copyfileobj(content, file)
         if durable:
             file.flush()
             os.fsync(file.fileno())

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from threading import RLock
 from typing import Annotated, Any, Literal
 
@@ -32,7 +31,7 @@ from starlette.types import Receive, Scope, Send
 
 from memberhouse.errors import MemberhouseError
 from memberhouse.extract.resources import RESOURCES
-from memberhouse.landing import LandedBatch, find_batches
+from memberhouse.landing import AnyPath, LandedBatch, find_batches
 from memberhouse.settings import Settings
 from memberhouse.sources.contract import Feed, Kind
 from memberhouse.sources.json_schema import json_schema
@@ -236,7 +235,7 @@ class AppBackEnd:
 
 def serve(
     settings: Settings,
-    folder: Path,
+    folder: AnyPath,
     *,
     host: str,
     port: int,
@@ -301,7 +300,7 @@ def _responses(feed: Feed) -> dict[int | str, dict[str, Any]]:
 # ---------------------------------------------------------------- from landed batches
 
 
-def read_landed(folder: Path, first_day: date | None = None) -> dict[str, Shelf]:
+def read_landed(folder: AnyPath, first_day: date | None = None) -> dict[str, Shelf]:
     """The shelves filled with the landed batches of the app, and of the store APP for its orders.
 
     A row changed when its batch was produced. Left out, since no API could serve it: batches that are not what
