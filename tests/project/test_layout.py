@@ -82,10 +82,13 @@ def test_an_import_of_airflow_is_seen(source: str) -> None:
 def test_a_member_is_called_a_member(root: Path, project_files: list[Path]) -> None:
     rooms = {"src", "dags", "dbt_project", "expectations"}
     suffixes = {".py", ".sql", ".yml", ".csv"}
+    # how others name their columns
+    foreign = {Path("src/memberhouse/vault/masking.py")}
     found = {
         path: names
         for path in project_files
         if path.parts[0] in rooms
+        and path not in foreign
         and path.suffix in suffixes
         and (names := other_names((root / path).read_text(encoding="utf-8")))
     }

@@ -23,7 +23,8 @@ _SOURCES = {
 def contracts_page() -> str:
     """The page's text, in Markdown."""
     opening = resources.files("memberhouse.sources") / "contracts.md"
-    parts = [opening.read_text(encoding="utf-8")]
+    # its links lead from where it lies; the page lies in docs
+    parts = [opening.read_text(encoding="utf-8").replace("](../../../docs/", "](")]
     for source, feeds in groupby(FEEDS.values(), key=lambda feed: feed.source):
         parts.append(f"## {_SOURCES[source]}\n")
         parts.extend(_feed(feed) for feed in feeds)
