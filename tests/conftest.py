@@ -29,11 +29,18 @@ EVE = date(2017, 12, 30)
 LAST_DAY = date(2017, 12, 31)
 
 _numbers = count(1)
+_AIRFLOW = "airflow"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The running Airflow comes last: it takes processor time from whatever is tested beside it."""
-    items.sort(key=lambda item: "tests/end_to_end/" in item.nodeid)
+    """In two processes a file's tests stay together, because they share what was set up for them, and so do all
+    that run Airflow: one of it at a time. That is the longest job, so it begins first."""
+    for item in items:
+        name = (
+            _AIRFLOW if item.path.parent.name == "end_to_end" or item.path.name == "test_airflow.py" else str(item.path)
+        )
+        item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != _AIRFLOW)  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="session")
