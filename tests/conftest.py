@@ -32,6 +32,7 @@ _numbers = count(1)
 _AIRFLOW = "airflow"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In two processes a file's tests stay together, because they share what was set up for them, and so do all
     that run Airflow: one of it at a time. That is the longest job, so it begins first."""
