@@ -289,10 +289,20 @@ def test_refused_for_unknown_stores_is_tried_again_when_stores_came(
     assert "no loaded stores file has the store 'S3'" in reason
     assert len(till.load().still_refused) == 1
     till.drop_stores("S1", "S2", "S3", day=till_day(1))
-    till.load()
     report = till.load()
-    assert (report.still_refused, report.refused) == ([], [])
+    assert (report.still_refused, report.refused, report.rows_loaded) == ([], [], 3 + 20)
     assert len(till.active_lines()) == 20
+
+
+def test_stores_that_come_with_a_later_date_of_the_same_load_are_enough(
+    till: Any, sound_lines: Make, one_line: Make
+) -> None:
+    till.drop(sound_lines(10, "".join(one_line(n, store_id="S3") for n in range(20, 30))))
+    till.drop_stores("S1", "S2", "S3", day=till_day(1))
+    report = till.load()
+    assert (report.refused, report.rows_loaded) == ([], 2 + 3 + 20)
+    assert till.query("select count(*) from ops.alert") == [(0,)]
+    assert_conserved(till.warehouse)
 
 
 # ---------------------------------------------------------------- refusals

@@ -65,6 +65,13 @@ class LoadReport:
         """Rows that were there already."""
         return sum(result.rows_duplicate for result in [*self.loaded, *self.duplicates])
 
+    def follow(self, again: LoadReport) -> None:
+        """Add what another try of the same batches did."""
+        tried = {result.batch for result in [*again.loaded, *again.duplicates, *again.refused]}
+        self.refused = [result for result in self.refused if result.batch not in tried] + again.refused
+        self.loaded += again.loaded
+        self.duplicates += again.duplicates
+
     def summary(self) -> str:
         """One sentence for a person."""
         look = " (docs/runbook.md, “Rows quarantined”)" if self.rows_quarantined else ""

@@ -34,6 +34,7 @@ from memberhouse.vault import Tokens, Values, mask
 
 _REASONS_SHOWN = 3
 CONTRADICTION = "contradicts_earlier_row"
+TOO_MANY_BAD_ROWS = "too_many_bad_rows"
 
 # How values are written that senders write in many ways.
 _EXAMPLES = {
@@ -116,7 +117,7 @@ def not_done_yet(conn: psycopg.Connection[Any], batches: Sequence[LandedBatch], 
         if refusals:
             last = max(refusals, key=lambda entry: entry.batch_id)
             observed = _observed_sha256(batch)
-            stores_came = last.refusal_code == "too_many_bad_rows" and newest_stores > last.change_no
+            stores_came = last.refusal_code == TOO_MANY_BAD_ROWS and newest_stores > last.change_no
             if last.observed == observed and not stores_came:
                 report.still_refused.append(str(batch))
                 continue
@@ -476,7 +477,7 @@ class Stream:
             for reasons in sorted(kinds.values(), key=len, reverse=True)[:_REASONS_SHOWN]
         )
         return Refused(
-            "too_many_bad_rows",
+            TOO_MANY_BAD_ROWS,
             f"{bad} of {rows:,} rows are bad, more than the allowed {self._bad_share:.0%}. Most common: {common}.",
             "Correct the cause at the sender; for unknown stores, load the stores file: the batch is then"
             " tried again by itself.",
