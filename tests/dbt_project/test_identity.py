@@ -466,7 +466,7 @@ def test_a_phone_is_one_token_in_whatever_feed_it_is_written(server_home, tmp_pa
         ]
         kinds = till.query("select identifier_kind, count(*) from bi.bridge_identity group by 1 order by 1")
         assert kinds == [("account", 1), ("card", 2), ("openid_token", 1), ("phone_token", 3)]
-        assert till.query("select * from bi.bridge_identity where identifier ~ '138|139|openid$'") == []
+        assert till.query("select * from bi.bridge_identity where identifier ~ '1380013|1390013|openid$'") == []
 
 
 # ------------------------------------------------------------------------------------------ the guards, seen red
