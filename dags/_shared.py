@@ -118,6 +118,11 @@ def skipped_if_overtaken() -> Iterator[None]:
         raise AirflowSkipException(overtaken.message) from overtaken
 
 
+def landing_keep_days() -> int:
+    """How many days a landed batch stays after it was taken; 0: for ever."""
+    return int(os.environ.get("MEMBERHOUSE_LANDING_KEEP_DAYS") or 90)
+
+
 def landing() -> Any:
     """The landing root: a folder, or a place in object storage that one of Airflow's connections reaches."""
     from memberhouse.settings import Settings

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +241,17 @@ def validate(folder: AnyPath) -> None:
         click.echo(line)
     if not found.is_sound:
         sys.exit(1)
+
+
+@cli.command()
+@_landing
+@click.option("--keep-days", type=click.IntRange(0), required=True, help="How long a batch stays after it was taken.")
+def expire(folder: AnyPath, keep_days: int) -> None:
+    """Remove batches from DIR that were taken long ago: they hold personal data."""
+    from memberhouse.load import expire as remove
+
+    removed = remove(Settings.from_env(), folder, timedelta(days=keep_days), progress=_say)
+    click.echo(f"Removed {removed:,} batches that were taken more than {keep_days} days ago.")
 
 
 @cli.group()

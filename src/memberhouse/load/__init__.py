@@ -2,6 +2,7 @@
 
 from memberhouse.load.delivered import delivered_until
 from memberhouse.load.dry_run import Validation, validate
+from memberhouse.load.expire import expire
 from memberhouse.load.loader import load_landed, parts_to_load
 from memberhouse.load.refused import Refused
 from memberhouse.load.replay import Replayed, replay
@@ -14,6 +15,7 @@ __all__ = [
     "Replayed",
     "Validation",
     "delivered_until",
+    "expire",
     "load_landed",
     "parts_to_load",
     "replay",

@@ -1,0 +1,51 @@
+"""The landing area's retention: batches that were taken long ago leave it, and with them the personal data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from memberhouse import db, ledger
+from memberhouse.landing import AnyPath, find_batches
+from memberhouse.landing.manifest import MANIFEST_NAME
+from memberhouse.settings import Settings
+
+_TAKEN = """
+    select source, feed, business_date, store_id, batch_name
+    from ops.batch
+    group by source, feed, business_date, store_id, batch_name
+    having (array_agg(state order by batch_id desc))[1] <> 'refused'
+        and max(recorded_at) < clock_timestamp() - %s
+"""
+
+
+def expire(settings: Settings, root: AnyPath, keep: timedelta, progress: Callable[[str], None] | None = None) -> int:
+    """Remove every landed batch that was taken longer ago than `keep`. Returns how many.
+
+    What was refused, and what was not tried yet, stays: it is nowhere else. Quarantined rows of a removed
+    batch can still be tried again; only their text in full is gone.
+    """
+    with ledger.step(settings, "expire", str(root)) as step:
+        with db.connect(settings) as conn:
+            db.ensure_schema(conn)
+            taken = set(conn.execute(_TAKEN, (keep,)).fetchall())
+        removed = 0
+        for batch in find_batches(root):
+            if (*batch.place, batch.name) in taken:
+                _remove(batch.folder)
+                removed += 1
+                if progress and removed % 1_000 == 0:
+                    progress(f"removed {removed:,} batches")
+        step.summary = f"removed {removed:,} batches that were taken more than {keep.days} days ago"
+    return removed
+
+
+def _remove(folder: AnyPath) -> None:
+    # the manifest first: a batch without one is not there
+    (folder / MANIFEST_NAME).unlink()
+    if isinstance(folder, Path):
+        shutil.rmtree(folder)
+    else:
+        folder.fs.rm(folder.path, recursive=True)
