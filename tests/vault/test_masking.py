@@ -36,6 +36,20 @@ def test_names_that_do_not(name: str) -> None:
     assert not sounds_personal(name)
 
 
+@pytest.mark.parametrize(
+    "text", ["请致电13812345678。", "邮箱li.mei@example.com", "x13812345678y", "a" * 99 + " 13812345678"]
+)
+def test_no_space_is_needed_around_them(text: str) -> None:
+    assert "(withheld)" in mask(text)
+    assert not {"13812345678", "li.mei@"} & {part for part in ("13812345678", "li.mei@") if part in mask(text)}
+
+
+@pytest.mark.parametrize("long", ["x" * 2_000_000, "1" * 2_000_000, "a.b" * 700_000, "+1 " * 700_000, "a@" * 1_000_000])
+def test_a_long_text_is_read_once(long: str) -> None:
+    """It took more than ten minutes when a run of letters was begun anew at each of them."""
+    mask(long)
+
+
 def test_json_is_masked_at_every_depth() -> None:
     assert masked(
         {

@@ -762,7 +762,8 @@ class FileReader:
 
     def _safe_text(self, record: _Record) -> str:
         """The row's text for the quarantine, which holds no personal data."""
-        text = mask(record.raw)
+        # beyond the cut, so that no number is cut in two before it is seen
+        text = mask(record.raw[: _MAX_RAW_TEXT + 100])
         hidden = self._personal_places | self._left_out
         if hidden:
             fields = self._by_name(record)
@@ -778,7 +779,7 @@ class FileReader:
                 text = out.getvalue()
         text = text.replace("\0", "\\x00")
         if len(text) > _MAX_RAW_TEXT:
-            text = f"{text[:_MAX_RAW_TEXT]}… ({len(text):,} characters)"
+            text = f"{text[:_MAX_RAW_TEXT]}… ({len(record.raw):,} characters)"
         return text.encode(errors="backslashreplace").decode()
 
 

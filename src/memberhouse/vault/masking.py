@@ -10,11 +10,12 @@ from typing import Any
 
 MASK = "(withheld)"
 
+# Each alternative begins at a boundary and has an end, so a text of any length is read once.
 _PERSONAL_TEXT = re.compile(
-    r"(?<![\w.])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"  # a mobile number of mainland China
+    r"(?<![\d.])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"  # a mobile number of mainland China
     r"|(?<!\d)\+\d[\d -]{7,17}\d(?!\d)"  # an international number
     r"|(?<!\d)\d{17}[\dXx](?!\d)"  # an identity card
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    r"|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
 _PERSONAL_NAME = re.compile(
     r"phone|mobile|cellphone|^tel$|e_?mail|open_?id|union_?id|birth|address|id_?card|passport"
