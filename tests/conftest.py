@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 from memberhouse import gate, release
 from memberhouse import warehouse as building
@@ -32,16 +34,26 @@ _numbers = count(1)
 _AIRFLOW = "airflow"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class _ByFile(LoadScopeScheduling):
     """In two processes a file's tests stay together, because they share what was set up for them, and so do all
-    that run Airflow: one of it at a time. That is the longest job, so it begins first."""
-    for item in items:
-        name = (
-            _AIRFLOW if item.path.parent.name == "end_to_end" or item.path.name == "test_airflow.py" else str(item.path)
-        )
-        item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != _AIRFLOW)  # type: ignore[union-attr]
+    that run Airflow: one of it at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _AIRFLOW if _runs_airflow(nodeid) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What runs Airflow is the longest job: of two processes it is the first, of one the last, because it takes
+    processor time from whatever is tested beside it."""
+    items.sort(key=lambda item: _runs_airflow(item.nodeid), reverse=hasattr(config, "workerinput"))
+
+
+def _runs_airflow(nodeid: str) -> bool:
+    return nodeid.startswith("tests/end_to_end/") or "/test_airflow.py::" in nodeid
 
 
 @pytest.fixture(scope="session")
