@@ -40,7 +40,7 @@ check: lint ## lint, types and every test that needs no services: under a minute
 	@$(BIN)/pytest -m "not services and not full"
 
 test: lint ## everything a change must pass, under 20 minutes on two cores; skips are listed with reasons
-	@$(BIN)/pytest -ra -m "not full"
+	@$(BIN)/pytest -ra -n 2 --dist loadfile -m "not full"
 
 test-full: lint ## everything, the long campaigns too: hours; the kill campaign goes on where it was interrupted
 	@$(BIN)/pytest -ra
