@@ -17,7 +17,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -73,7 +73,8 @@ class Failpoints:
         elif fault.kind == POSTGRES:
             server = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
             for process in (server, *server.children(recursive=True)):
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # a session ended meanwhile
+                    process.kill()
         elif fault.kind == SESSIONS:
             server_url, name = self._url.rsplit("/", 1)
             with psycopg.connect(f"{server_url}/postgres", autocommit=True) as conn:
@@ -245,7 +246,9 @@ def _attempt(order: dict[str, Any]) -> None:
         traceback.print_exc()
     failpoints.tell(passed=failpoints.passed)
     sys.stdout.flush()
-    os._exit(NEVER_REACHED if fault and not failpoints.struck else code)
+    missed = fault is not None and not failpoints.struck
+    too_late = fault is not None and fault.delay > 0 and code == 0  # its time had not come when all was done
+    os._exit(NEVER_REACHED if missed and not too_late else code)
 
 
 def _forked(order: dict[str, Any]) -> int:
