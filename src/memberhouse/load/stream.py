@@ -102,8 +102,9 @@ class Stream:
             # The planner does not know yet how many rows a new batch has, nor how well they lie together.
             "set enable_seqscan = off",
             "set enable_sort = off",
-            # Seen on PostgreSQL 18.4, about once in ten thousand batches: a parallel bitmap scan over rows of
-            # its own transaction left out some pages. The accounts noticed, and the batch was refused.
+            # The streams are the parallel processes. (On PostgreSQL 18.4, twice in some thirty thousand batches in
+            # two streams, a scan of a batch's own rows left out some pages; why, is not known. The accounts noticed
+            # and refused the batch.)
             "set max_parallel_workers_per_gather = 0",
         ):
             conn.execute(setting)
