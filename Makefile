@@ -22,16 +22,20 @@ help: ## list the commands
 # ---- use it ----
 
 .PHONY: demo demo-real up down
-demo: $(INSTALLED) ## a year of real loyalty data, landed, built, gated and published through Airflow
+demo: $(INSTALLED) ## a simulated chain's members, tills and app, through Airflow to published marts
 	@$(BIN)/memberhouse demo
 
-demo-real: demo ## the same: for now the demo is the real data
+# Two demos are two homes.
+REAL := MEMBERHOUSE_HOME=.memberhouse-real
+demo-real: $(INSTALLED) ## the same with a year of real purchases (The Complete Journey)
+	@$(REAL) $(BIN)/memberhouse demo --data complete-journey
 
 up: $(INSTALLED) ## start the embedded Postgres and Airflow
 	@$(BIN)/memberhouse up --airflow
 
-down: $(INSTALLED) ## stop what `make up` and `make demo` started
+down: $(INSTALLED) ## stop what `make up` and the demos started
 	@$(BIN)/memberhouse down
+	@if [ -d .memberhouse-real ]; then $(REAL) $(BIN)/memberhouse down; fi
 
 # ---- change it ----
 
@@ -69,9 +73,10 @@ lock: $(INSTALLED) ## resolve pyproject.toml into requirements.lock (newest of e
 		--generate-hashes --no-emit-index-url --no-header --quiet $(ARGS) --output-file requirements.lock
 
 clean: ## stop everything and remove what the commands above made, the environment too
-	@if [ -x $(BIN)/memberhouse ]; then $(BIN)/memberhouse down; fi
-	@if [ -L .memberhouse/postgres ]; then rm -rf "$$(readlink -f .memberhouse/postgres)"; fi
-	@rm -rf $(VENV) .memberhouse .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@if [ -x $(BIN)/memberhouse ]; then $(MAKE) --no-print-directory down; fi
+	@for home in .memberhouse .memberhouse-real; do \
+		if [ -L $$home/postgres ]; then rm -rf "$$(readlink -f $$home/postgres)"; fi; done
+	@rm -rf $(VENV) .memberhouse .memberhouse-real .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The environment, made again only when the lock or the project file changes. uv itself comes from the
 # lock too, by hash. Where uv can't reach the index that pip is configured for, pip installs the same files.

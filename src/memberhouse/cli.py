@@ -83,18 +83,21 @@ def up(with_airflow: bool) -> None:
         db.ensure_schema(conn)
     click.echo(f"Postgres: {_without_password(db.database_url(settings))}")
     if with_airflow:
-        from memberhouse.local import airflow
+        from memberhouse.local import airflow, app_backend
 
         click.echo(str(airflow.up(settings, progress=_say)))
+        if app_backend.folder(settings).exists():
+            app_backend.up(settings)
 
 
 @cli.command()
 def down() -> None:
     """Stop Airflow and the embedded Postgres."""
-    from memberhouse.local import airflow, postgres
+    from memberhouse.local import airflow, app_backend, postgres
 
     settings = Settings.from_env()
     click.echo(str(airflow.down(settings)))
+    app_backend.down(settings)
     click.echo(str(postgres.stop(settings.home)))
 
 
@@ -425,11 +428,12 @@ def report(week: date, out: Path, lang: str, release_id: int | None) -> None:
 
 
 @cli.command()
-def demo() -> None:
-    """A real year through Airflow, end to end; continues where it ended last time."""
+@click.option("--data", type=click.Choice(["chain", "complete-journey"]), default="chain", show_default=True)
+def demo(data: str) -> None:
+    """A chain through Airflow, end to end; continues where it ended last time."""
     from memberhouse.local import demo as local_demo
 
-    local_demo.run(Settings.from_env())
+    local_demo.run(Settings.from_env(), local_demo.DATA_SETS[data]())
 
 
 def main() -> None:
@@ -489,3 +493,7 @@ def _without_password(url: str) -> str:
     parts = psycopg.conninfo.conninfo_to_dict(url)
     parts.pop("password", None)
     return psycopg.conninfo.make_conninfo("", **parts)
+
+
+if __name__ == "__main__":
+    main()

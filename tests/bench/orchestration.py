@@ -7,6 +7,7 @@ orchestration: scheduling, starting processes, importing libraries, reading file
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from tests.bench.figures import Figure, Progress
 
 from memberhouse import db, gate, release, warehouse
 from memberhouse.load import load_landed
-from memberhouse.local import airflow, demo, postgres
+from memberhouse.local import airflow, daily, postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
-from memberhouse.simulate.complete_journey import write_sample
+from memberhouse.simulate.complete_journey import STORE_ZONE, write_sample
 
 _LOOK = 0.01  # seconds
+_LAST_DAY = date(2017, 12, 31)
 
 
 def overhead(folder: Path, days: int, tell: Progress) -> list[Figure]:
@@ -30,7 +32,7 @@ def overhead(folder: Path, days: int, tell: Progress) -> list[Figure]:
     home = folder / "daily"
     home.mkdir()
     settings = Settings(home, None, PROJECT_ROOT)
-    last_days = [demo.LAST_DAY - timedelta(days=number) for number in reversed(range(days + 1))]
+    last_days = [_LAST_DAY - timedelta(days=number) for number in reversed(range(days + 1))]
     eve = last_days[0] - timedelta(days=1)
     tell(f"B11: the sample until {eve}, then {days + 1} daily runs through Airflow")
     write_sample(home / "landing")
@@ -38,11 +40,12 @@ def overhead(folder: Path, days: int, tell: Progress) -> list[Figure]:
     warehouse.build(settings, eve)
     gate.evaluate(settings)
     release.publish(settings)
-    (home / airflow.LAST_BUSINESS_DATE_FILE).write_text(f"{demo.LAST_DAY}\n")
+    environment = {"MEMBERHOUSE_LAST_BUSINESS_DATE": f"{_LAST_DAY}"}
+    (home / airflow.ENVIRONMENT_FILE).write_text(json.dumps(environment))
     airflow.up(settings)
     try:
         api = airflow.Api(settings)
-        demo.wait_for_dags(api, ["ingest_pos", "ingest_app", "build_warehouse"])
+        daily.wait_for_dags(api, ["ingest_pos", "ingest_app", "build_warehouse"])
         measured = [_run(settings, api, day, tell) for day in last_days][1:]
     finally:
         airflow.down(settings)
@@ -68,7 +71,7 @@ def _run(settings: Settings, api: airflow.Api, day: date, tell: Progress) -> tup
     """Seconds of the whole run, and of the SQL in it."""
     begun = time.monotonic()
     with _sql_time(settings) as looks:
-        demo.run_day(settings, api, day, tell)
+        daily.run_day(settings, api, day, STORE_ZONE, tell)
     whole = time.monotonic() - begun
     return whole, whole * sum(looks) / len(looks)
 

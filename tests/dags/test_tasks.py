@@ -289,11 +289,11 @@ def test_a_run_that_was_overtaken_is_skipped_and_hands_nothing_on(
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[date]:
-    weeks: list[date] = []
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[date, str]]:
+    weeks: list[tuple[date, str]] = []
 
-    def write(settings: Any, week: date, out: Path) -> Path:
-        weeks.append(week)
+    def write(settings: Any, week: date, out: Path, lang: str) -> Path:
+        weeks.append((week, lang))
         return out / "page"
 
     import memberhouse.reports.weekly
@@ -307,30 +307,31 @@ class TestWeeklyReport:
         write = task("weekly_member_report", "write")
         return write(params={"week": week}, triggering_asset_events=events(as_of) if as_of else {})
 
-    def test_a_sunday_closes_its_week(self, task: Any, home: Path, written: list[date]) -> None:
+    def test_a_sunday_closes_its_week(self, task: Any, home: Path, written: list[tuple[date, str]]) -> None:
         (home / "reports").mkdir()
         (home / "reports/member-report-2017-W52.en.html").touch()  # of an earlier release: written again
         self.run(task, as_of="2017-12-31")
-        assert written == [date(2017, 12, 31)]
+        assert written == [(date(2017, 12, 31), "en"), (date(2017, 12, 31), "zh")]
 
     def test_a_missed_week_is_caught_up_by_the_next_publication(
-        self, task: Any, home: Path, written: list[date]
+        self, task: Any, home: Path, written: list[tuple[date, str]]
     ) -> None:
         self.run(task, as_of="2017-12-26")
-        assert written == [date(2017, 12, 24)]
+        assert written == [(date(2017, 12, 24), "en"), (date(2017, 12, 24), "zh")]
 
     def test_in_the_week_nothing_is_written_when_the_last_report_is_there(
-        self, task: Any, home: Path, written: list[date]
+        self, task: Any, home: Path, written: list[tuple[date, str]]
     ) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
         (home / "reports").mkdir()
-        (home / "reports/member-report-2017-W51.en.html").touch()
+        for lang in ("en", "zh"):
+            (home / f"reports/member-report-2017-W51.{lang}.html").touch()
         with pytest.raises(AirflowSkipException, match="2017-W51"):
             self.run(task, as_of="2017-12-30")
         assert written == []
 
-    def test_by_hand_for_any_date_of_a_week(self, task: Any, home: Path, written: list[date]) -> None:
+    def test_by_hand_for_any_date_of_a_week(self, task: Any, home: Path, written: list[tuple[date, str]]) -> None:
         self.run(task, week="2017-06-07")
         assert written == [date(2017, 6, 7)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,8 +25,9 @@ from memberhouse import db, gate, release
 from memberhouse import warehouse as building
 from memberhouse.errors import MemberhouseError
 from memberhouse.load import load_landed
-from memberhouse.local import airflow, demo
+from memberhouse.local import airflow, daily
 from memberhouse.settings import Settings
+from memberhouse.simulate.complete_journey import STORE_ZONE
 
 _AMOUNTS = {
     "receipts": ["gross_amount", "discount_amount", "net_amount"],
@@ -66,9 +68,10 @@ def _running(_eve_database: Settings, sample_landing: Path) -> Iterator[Settings
     shutil.copytree(sample_landing, home / "landing")
     for feed in ("receipts", "receipt_lines"):
         shutil.rmtree(home / "landing/pos" / feed / LAST_DAY.isoformat())
-    (home / airflow.LAST_BUSINESS_DATE_FILE).write_text(LAST_DAY.isoformat())
+    environment = {"MEMBERHOUSE_LAST_BUSINESS_DATE": LAST_DAY.isoformat()}
+    (home / airflow.ENVIRONMENT_FILE).write_text(json.dumps(environment))
     airflow.up(settings)
-    demo.wait_for_dags(airflow.Api(settings), ["ingest_pos", "ingest_app", "build_warehouse"])
+    daily.wait_for_dags(airflow.Api(settings), ["ingest_pos", "ingest_app", "build_warehouse"])
     yield settings
     airflow.down(settings)
     shutil.rmtree(home)
@@ -93,7 +96,7 @@ def published_day(held_day: Day, sample_landing: Path) -> Day:
 def _run(settings: Settings, largest: str) -> Day:
     day = Day(settings, largest, before=content(settings))
     try:
-        demo.run_day(settings, airflow.Api(settings), LAST_DAY, day.said.append)
+        daily.run_day(settings, airflow.Api(settings), LAST_DAY, STORE_ZONE, day.said.append)
     except MemberhouseError as error:
         day.error = error
     _wait_until(lambda: not _unfinished(settings, "build_warehouse"), "the builds have ended")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -66,7 +67,7 @@ class TestEnvironment:
         settings = Settings(tmp_path, None, PROJECT_ROOT)
         name = "MEMBERHOUSE_LAST_BUSINESS_DATE"
         assert name not in airflow.environment(settings, "dbname=airflow", 8080, KEYS, {})
-        (tmp_path / airflow.LAST_BUSINESS_DATE_FILE).write_text("2017-12-31\n")
+        (tmp_path / airflow.ENVIRONMENT_FILE).write_text(json.dumps({name: "2017-12-31"}))
         assert airflow.environment(settings, "dbname=airflow", 8080, KEYS, {})[name] == "2017-12-31"
 
 

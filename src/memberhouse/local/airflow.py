@@ -48,8 +48,8 @@ HOST = "127.0.0.1"
 ADMIN = "admin"
 DATABASE = "airflow"
 
-# In the home: the last business date of a data set that has ended (YYYY-MM-DD); no later day is scheduled.
-LAST_BUSINESS_DATE_FILE = "last_business_date"
+# In the home: the environment variables that its data set needs, as a JSON object; they go before the caller's.
+ENVIRONMENT_FILE = "environment.json"
 
 # The name in Airflow's health answer; None: it is the one that answers.
 COMPONENTS: Mapping[str, str | None] = {
@@ -85,7 +85,7 @@ def environment(
     settings in it belong to some other Airflow and are left out.
     """
     folder = settings.home / "airflow"
-    last = settings.home / LAST_BUSINESS_DATE_FILE
+    of_data_set = settings.home / ENVIRONMENT_FILE
     kept = {name: value for name, value in inherited.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW"))}
     if landing := kept.get("MEMBERHOUSE_LANDING"):
         kept["MEMBERHOUSE_LANDING"] = str(Path(landing).absolute())
@@ -150,7 +150,7 @@ def environment(
         "MEMBERHOUSE_PROJECT": str(settings.project_root),
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
         **({"MEMBERHOUSE_ALERT_WEBHOOK": settings.alert_webhook} if settings.alert_webhook else {}),
-        **({"MEMBERHOUSE_LAST_BUSINESS_DATE": last.read_text().strip()} if last.exists() else {}),
+        **(json.loads(of_data_set.read_text()) if of_data_set.exists() else {}),
         # What a component said last stands last in its log, also when it ends.
         "PYTHONUNBUFFERED": "1",
         # Nothing phones home. (This Airflow has no usage reports to switch off.)

@@ -1,84 +1,145 @@
-"""The demo: a year of real loyalty data through the running scheduler, day by day, to published marts."""
+"""The demo: a chain's history and then its last days through the running scheduler, to published marts."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 
-from memberhouse import db, ledger
+from memberhouse import db
 from memberhouse.errors import MemberhouseError
-from memberhouse.local import airflow, postgres
+from memberhouse.extract.resources import ORDER_RESOURCES
+from memberhouse.local import airflow, app_backend, postgres
+from memberhouse.local.daily import Progress, caused, finish, run_day, runs, wait_for_dags
+from memberhouse.local.files import write_private
 from memberhouse.release import published_as_of
+from memberhouse.reports import weekly
+from memberhouse.reports.wording import LANGUAGES
 from memberhouse.settings import Settings
-from memberhouse.simulate.complete_journey import STORE_ZONE, write_sample
+from memberhouse.simulate import complete_journey
+from memberhouse.simulate.chain import write_chain
+from memberhouse.simulate.chain.landing import produced_at
+from memberhouse.sources.pos import APP_STORE
 
-HISTORY_UNTIL = date(2017, 12, 23)
-LAST_DAY = date(2017, 12, 31)
-DAYS = [HISTORY_UNTIL + timedelta(days=n) for n in range((LAST_DAY - HISTORY_UNTIL).days + 1)]
+_LANDED = ".landed"  # in the landing folder, when all of it is there: the name of the data set
 
-_INGEST = ("ingest_pos", "ingest_app")
-_DAY_BEGINS = 4  # o'clock: where the daily timetable of the ingest DAGs cuts
-_POLL = 0.7  # seconds; each look takes the API server a few hundredths of one
-_ENDED = ("success", "skipped", "failed", "upstream_failed", "removed")
-_RUN_TIMEOUT = 1800.0  # seconds for one DAG run; the first one loads and builds the whole history
-_REGISTERED_TIMEOUT = 90.0  # seconds for new DAG files to be seen
 
-Progress = Callable[[str], None]
+@dataclass(frozen=True)
+class DataSet:
+    """What a demo shows.
+
+    history_until: all days up to it are loaded by the first daily run. last_day: a Sunday; the days between come
+    one by one. zone: head office's time zone. land: writes the batches into a folder, and tells. has_app: whether
+    what the app knows of the last days is extracted from its back end (the stand-in) and not landed as files.
+    """
+
+    name: str
+    history_until: date
+    last_day: date
+    zone: str
+    land: Callable[[Path, Progress], object]
+    has_app: bool = False
+
+    @property
+    def days(self) -> list[date]:
+        """The business dates of the daily runs."""
+        return [self.history_until + timedelta(days=n) for n in range((self.last_day - self.history_until).days + 1)]
+
+
+def simulated_chain(members: int = 20_000, days: int = 900, daily: int = 5) -> DataSet:
+    """A simulated chain of `members` over `days`, of which the last `daily` come one by one."""
+    last_day = date(2026, 6, 28)
+    return DataSet(
+        name=f"a simulated chain of {members:,} members over {days} days",
+        history_until=last_day - timedelta(days=daily),
+        last_day=last_day,
+        zone="Asia/Shanghai",
+        land=lambda folder, tell: write_chain(
+            folder, members=members, days=days, seed=1, until=last_day, store_days=daily, progress=tell
+        ),
+        has_app=True,
+    )
+
+
+DATA_SETS: Mapping[str, Callable[[], DataSet]] = {
+    "chain": simulated_chain,
+    "complete-journey": lambda: DataSet(
+        name="a year of The Complete Journey",
+        history_until=date(2017, 12, 23),
+        last_day=date(2017, 12, 31),
+        zone=complete_journey.STORE_ZONE,
+        land=lambda folder, tell: complete_journey.write_sample(folder, progress=tell),
+    ),
+}
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(settings: Settings, progress: Progress = _say) -> None:
+def run(settings: Settings, data_set: DataSet, progress: Progress = _say) -> None:
     """Do everything that is not done yet, and say what there is to see. Leaves the services running.
 
-    History up to 23 December 2017 is loaded by the first daily run; the days to 31 December follow one by
-    one. Days that are published are skipped. Raises MemberhouseError, naming the task and the reason, when a
-    run fails or is held.
+    The history is loaded by the first daily run; the days after it follow one by one. Days that are published are
+    skipped. Raises MemberhouseError, naming the task and the reason, when a run fails or is held.
     """
-    landing = settings.home / "landing"
-    if os.environ.get("MEMBERHOUSE_LANDING", str(landing)) != str(landing):
-        raise MemberhouseError(
-            f"The demo lands its sample in {landing}, but MEMBERHOUSE_LANDING names another folder.",
-            "Unset MEMBERHOUSE_LANDING for the demo; your own data needs no demo.",
-        )
-    landing.mkdir(parents=True, exist_ok=True)
+    landing = _landing(settings, data_set)
     tell = _clock(progress)
     tell("Postgres")
     _start_warehouse(settings, tell)
-    # The sample ends; without this the scheduler would go on to today.
-    settings.home.joinpath(airflow.LAST_BUSINESS_DATE_FILE).write_text(f"{LAST_DAY}\n")
+    _write_environment(settings, data_set)
     with ThreadPoolExecutor(1) as pool:  # Airflow's programs start meanwhile
-        landed = pool.submit(_land_sample, landing, tell)
+        landed = pool.submit(_land, settings, data_set, landing, tell)
         airflow.up(settings, tell)
         landed.result()
+    if data_set.has_app:
+        app_backend.up(settings)
     api = airflow.Api(settings)
-    wait_for_dags(api, [*_INGEST, "build_warehouse", "weekly_member_report"])
-    for run in _runs(api, "build_warehouse"):
-        if run["state"] in ("queued", "running"):
+    wait_for_dags(api, ["ingest_pos", "ingest_app", "build_warehouse", "weekly_member_report"])
+    for unfinished in runs(api, "build_warehouse"):
+        if unfinished["state"] in ("queued", "running"):
             tell("a build that an interrupted demo left running")
-            _finish(settings, api, "build_warehouse", run["dag_run_id"], tell)
+            finish(settings, api, "build_warehouse", unfinished["dag_run_id"], tell)
     published = published_as_of(settings)
-    to_do = [day for day in DAYS if published is None or day > published]
+    to_do = [day for day in data_set.days if published is None or day > published]
     if not to_do:
         tell(f"everything up to {published} is published already")
     for number, day in enumerate(to_do, 1):
-        what = " (with all history before it)" if day == HISTORY_UNTIL else ""
+        what = " (with all history before it)" if day == data_set.history_until else ""
         tell(f"business date {day}{what}: {number} of {len(to_do)}")
-        run_day(settings, api, day, tell)
-    report = _report(settings, api, tell, caused=bool(to_do))
-    for line in _summary(settings, report):
+        if data_set.has_app:
+            app_backend.set_clock(settings, produced_at(day))
+        run_day(settings, api, day, data_set.zone, tell)
+    reports = _reports(settings, data_set, api, tell, caused_by_build=bool(to_do))
+    for line in _summary(settings, data_set, reports):
         progress(line)
+
+
+def _landing(settings: Settings, data_set: DataSet) -> Path:
+    """The landing folder of the demo's home. Raises MemberhouseError when it is for other data."""
+    landing = settings.home / "landing"
+    if os.environ.get("MEMBERHOUSE_LANDING", str(landing)) != str(landing):
+        raise MemberhouseError(
+            f"The demo lands its data in {landing}, but MEMBERHOUSE_LANDING names another folder.",
+            "Unset MEMBERHOUSE_LANDING for the demo; your own data needs no demo.",
+        )
+    done = landing / _LANDED
+    if landing.is_dir() and any(landing.iterdir()) and (not done.exists() or done.read_text() != data_set.name):
+        raise MemberhouseError(
+            f"{landing} holds other data than {data_set.name}.",
+            "Give the demo a home of its own (MEMBERHOUSE_HOME=…), or remove this one (`make clean` removes all).",
+        )
+    return landing
 
 
 def _clock(progress: Progress) -> Progress:
@@ -98,154 +159,67 @@ def _start_warehouse(settings: Settings, tell: Progress) -> None:
         tell(f"  {postgres.status(settings.home)}")
 
 
-def _land_sample(landing: Path, tell: Progress) -> None:
-    done = landing / ".complete"
-    if not done.exists():
-        tell("the sample: a year of The Complete Journey as landed batches")
-        write_sample(landing, progress=lambda line: tell(f"  {line}"))
-        done.touch()
+def _write_environment(settings: Settings, data_set: DataSet) -> None:
+    """What Airflow must know of the data set, now and whenever it is started in this home."""
+    environment = {
+        "MEMBERHOUSE_HEAD_OFFICE_ZONE": data_set.zone,
+        # The data ends; without this the scheduler would go on to today.
+        "MEMBERHOUSE_LAST_BUSINESS_DATE": f"{data_set.last_day}",
+    }
+    if data_set.has_app:
+        back_end = app_backend.address(settings)
+        environment |= {"MEMBERHOUSE_APP_URL": back_end.url, "MEMBERHOUSE_APP_TOKEN": back_end.token}
+    write_private(settings.home / airflow.ENVIRONMENT_FILE, json.dumps(environment))
 
 
-def wait_for_dags(api: airflow.Api, wanted: Iterable[str]) -> None:
-    """Wait until Airflow has parsed these DAGs; raises MemberhouseError with the import errors if not."""
-    end = time.monotonic() + _REGISTERED_TIMEOUT
-    while True:
-        known = {dag["dag_id"] for dag in api.get("dags", limit=100)["dags"] if not dag["is_stale"]}
-        missing = sorted(set(wanted) - known)
-        if not missing:
-            return
-        if time.monotonic() > end:
-            errors = [error["stack_trace"] for error in api.get("importErrors")["import_errors"]]
-            raise MemberhouseError(
-                f"Airflow does not know the DAGs {', '.join(missing)} after {_REGISTERED_TIMEOUT:.0f} s."
-                + "".join(f"\n{error}" for error in errors),
-                "If an import error is shown, mend it; otherwise see the dag-processor's log.",
-            )
-        time.sleep(1)
+def _land(settings: Settings, data_set: DataSet, landing: Path, tell: Progress) -> None:
+    """Have all batches in their places: a folder that is not whole never becomes the landing folder."""
+    if (landing / _LANDED).exists():
+        return
+    tell(f"{data_set.name} as landed batches")
+    unfinished = settings.home / "landing.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    data_set.land(unfinished, lambda line: tell(f"  {line}"))
+    if data_set.has_app:
+        _give_to_back_end(unfinished, app_backend.folder(settings), data_set)
+    (unfinished / _LANDED).write_text(data_set.name)
+    unfinished.replace(landing)
 
 
-def run_day(settings: Settings, api: airflow.Api, day: date, tell: Progress) -> None:
-    """Run the ingest DAGs for a business date and wait for the build, gate and release they cause."""
-    begun = time.monotonic()
-    known = {run["dag_run_id"] for run in _runs(api, "build_warehouse")}
-    runs = [(dag_id, _trigger(api, dag_id, day)) for dag_id in _INGEST]
-    for dag_id, run_id in runs:
-        _finish(settings, api, dag_id, run_id, tell)
-    built = False
-    while not built:  # a run that found only one of the two delivered is skipped
-        build_id = _caused(api, "build_warehouse", day, known)
-        known.add(build_id)
-        built = _finish(settings, api, "build_warehouse", build_id, tell)["build"] == "success"
-    tell(f"  published as of {day} ({time.monotonic() - begun:.0f} s)")
+def _give_to_back_end(landing: Path, back_end: Path, data_set: DataSet) -> None:
+    """Move what the app knows of the days after the history to where the stand-in serves it from."""
+    for day in data_set.days[1:]:
+        of_app = [
+            *landing.glob(f"app/*/{day}"),
+            *(landing / f"pos/{feed}/{day}/{APP_STORE}" for feed in ORDER_RESOURCES),
+        ]
+        for folder in of_app:
+            place = back_end / folder.relative_to(landing)
+            shutil.rmtree(place, ignore_errors=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            folder.replace(place)
 
 
-def _trigger(api: airflow.Api, dag_id: str, day: date) -> str:
-    """Start the daily run of a business date, or start it again if it ended before; return its id."""
-    start = datetime(day.year, day.month, day.day, _DAY_BEGINS, tzinfo=ZoneInfo(STORE_ZONE))
-    run_id = f"business_date__{day}"
-    try:
-        api.post(
-            f"dags/{dag_id}/dagRuns",
-            {
-                "dag_run_id": run_id,
-                "logical_date": start.isoformat(),
-                "data_interval_start": start.isoformat(),
-                "data_interval_end": (start + timedelta(days=1)).isoformat(),
-            },
-        )
-    except airflow.ApiError as error:
-        if error.code != 409:
-            raise
-        if api.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"] in ("success", "failed"):
-            api.post(f"dags/{dag_id}/dagRuns/{run_id}/clear", {"dry_run": False})
-    return run_id
+def _reports(
+    settings: Settings, data_set: DataSet, api: airflow.Api, tell: Progress, *, caused_by_build: bool
+) -> list[Path]:
+    """The report of the last week in each language; by the run that the last publication started, or by hand if they
+    are gone."""
+    pages = [weekly.page(settings.home / "reports", data_set.last_day, lang) for lang in LANGUAGES]
+    if caused_by_build or not all(page.exists() for page in pages):
+        tell(f"the report of {data_set.last_day:%G-W%V}")
+        if caused_by_build:
+            run_id = caused(api, "weekly_member_report", data_set.last_day, set())
+        else:
+            body = {"logical_date": None, "conf": {"week": str(data_set.last_day)}}
+            run_id = api.post("dags/weekly_member_report/dagRuns", body)["dag_run_id"]
+        finish(settings, api, "weekly_member_report", run_id, tell)
+    return pages
 
 
-def _runs(api: airflow.Api, dag_id: str) -> list[dict[str, Any]]:
-    runs: list[dict[str, Any]] = api.get(f"dags/{dag_id}/dagRuns", order_by="-run_after", limit=20)["dag_runs"]
-    return runs
-
-
-def _caused(api: airflow.Api, dag_id: str, day: date, known: set[str]) -> str:
-    """The id of the run that the assets of a business date started; ``known``: runs from before."""
-    end = time.monotonic() + _RUN_TIMEOUT
-    while time.monotonic() < end:
-        for run in _runs(api, dag_id):
-            run_id = run["dag_run_id"]
-            if run_id in known:
-                continue
-            events = api.get(f"dags/{dag_id}/dagRuns/{run_id}/upstreamAssetEvents")["asset_events"]
-            if any(event["extra"].get("as_of") == str(day) for event in events):
-                return str(run_id)
-        time.sleep(_POLL)
-    raise MemberhouseError(
-        f"Nothing started {dag_id} for {day}, although what it waits for is there.",
-        "`memberhouse status --airflow` says whether the scheduler is up; then `memberhouse demo` again.",
-    )
-
-
-def _finish(settings: Settings, api: airflow.Api, dag_id: str, run_id: str, tell: Progress) -> dict[str, str]:
-    """Wait until a run has ended, telling of each task that did; raise when it failed.
-
-    Returns the states of its tasks.
-    """
-    end = time.monotonic() + _RUN_TIMEOUT
-    told: set[str] = set()
-    while time.monotonic() < end:
-        tasks = api.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
-            if task["state"] in ("success", "skipped") and task["task_id"] not in told:
-                told.add(task["task_id"])
-                tell(f"  {dag_id}.{task['task_id']}: {task['state']} ({task['duration'] or 0:.1f} s)")
-        if all(task["state"] in _ENDED for task in tasks):
-            state = api.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
-            if state == "success":
-                return {task["task_id"]: task["state"] for task in tasks}
-            if state == "failed":
-                raise _failure(settings, dag_id, run_id, tasks)
-        time.sleep(_POLL)
-    raise MemberhouseError(
-        f"{dag_id} ({run_id}) has not ended after {_RUN_TIMEOUT / 60:.0f} minutes.",
-        "Look at it in the UI (`memberhouse status --airflow` says where), then `memberhouse demo` again.",
-    )
-
-
-def _failure(settings: Settings, dag_id: str, run_id: str, tasks: list[dict[str, Any]]) -> MemberhouseError:
-    failed = next((task for task in tasks if task["state"] == "failed"), None)
-    where = f"{dag_id}.{failed['task_id']}" if failed else dag_id
-    trouble = ledger.last_trouble(settings)
-    why = f" {trouble.summary}" if trouble else ""
-    logs = settings.home / "airflow/logs/tasks" / f"dag_id={dag_id}" / f"run_id={run_id}"
-    return MemberhouseError(
-        f"{where} failed in run {run_id}.{why} Its log is below {logs}.",
-        f"{trouble.next_action if trouble else 'Mend what the log names'}; then `memberhouse demo` again:"
-        " it goes on where it ended.",
-    )
-
-
-def _report(settings: Settings, api: airflow.Api, tell: Progress, *, caused: bool) -> Path:
-    """The report of the last week; by the run that the last publication started, or by hand if it is gone."""
-    name = f"{LAST_DAY:%G-W%V}"
-    folder = settings.home / "reports"
-    if caused:
-        tell(f"the report of {name}")
-        run_id = _caused(api, "weekly_member_report", LAST_DAY, set())
-        _finish(settings, api, "weekly_member_report", run_id, tell)
-    elif not _pages(folder, name):
-        tell(f"the report of {name}")
-        body = {"logical_date": None, "conf": {"week": str(LAST_DAY)}}
-        run_id = api.post("dags/weekly_member_report/dagRuns", body)["dag_run_id"]
-        _finish(settings, api, "weekly_member_report", run_id, tell)
-    return _pages(folder, name)[-1]
-
-
-def _pages(folder: Path, name: str) -> list[Path]:
-    return sorted(folder.glob(f"*{name}*.html"))
-
-
-def _summary(settings: Settings, report: Path) -> list[str]:
+def _summary(settings: Settings, data_set: DataSet, reports: list[Path]) -> list[str]:
     """The key numbers, as the BI role reads them, and where everything is."""
-    monday = LAST_DAY - timedelta(days=LAST_DAY.weekday())
+    monday = data_set.last_day - timedelta(days=6)
     with db.connect(settings) as connection:
         db.as_bi_role(connection)
         lines, receipts, sales = _row(
@@ -279,17 +253,18 @@ def _summary(settings: Settings, report: Path) -> list[str]:
         "",
         f"Published: release {release_id} as of {as_of} ({state})",
         f"  {lines:,} receipt lines, {receipts:,} receipts, {members:,} members, net sales {sales:,}",
-        f"Week {LAST_DAY:%G-W%V}, head office:",
+        f"Week {data_set.last_day:%G-W%V}, head office:",
         *(f"  {name:<16}{_shown(name, value)}" for name, value in zip(rates, kpi, strict=False)),
         *([f"  ({kpi[-1]})"] if kpi[-1] else []),
         "Members by stage at its close:",
         *(f"  {code} {name:<24}{count:>6,}" for code, name, count in stages),
         "",
-        f"Report    {report}",
+        *(f"Report    {report}" for report in reports),
         f"Airflow   {where.url}  account {airflow.ADMIN}, password in {where.password_file}",
         f"Database  {database}",
         "",
         "Next: open the report and the UI;",
+        *([f"  export MEMBERHOUSE_HOME={settings.home}"] if "MEMBERHOUSE_HOME" in os.environ else []),
         "  memberhouse query \"select * from bi.kpi_weekly where level = 'hq' order by week_start\"",
         "  memberhouse releases     what was published, and when",
         "  memberhouse rollback     readers see the release before, at once",

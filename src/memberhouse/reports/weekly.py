@@ -23,12 +23,17 @@ def write(settings: Settings, week: date, out: Path, lang: str = "en", release: 
     """
     language = _language(lang)
     report = fetch(settings, week, release)
-    path = out / f"member-report-{report.iso_week}.{language}.html"
+    path = page(out, report.monday, language)
     out.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     unfinished.write_text(render(report, language), encoding="utf-8", newline="\n")
     unfinished.replace(path)
     return path
+
+
+def page(out: Path, week: date, lang: str) -> Path:
+    """Where the report of the ISO week that holds ``week`` is written to."""
+    return out / f"member-report-{week:%G-W%V}.{lang}.html"
 
 
 def _language(lang: str) -> Language:
