@@ -28,6 +28,7 @@ class Chain:
     def __init__(self, settings: Settings, opened_on: date) -> None:
         self.settings = settings
         self.delivered: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.releases: list[int] = []
         with db.connect(settings) as conn:
             db.ensure_schema(conn)
             ensure_raw_tables(conn)
@@ -63,17 +64,35 @@ class Chain:
         **named: Any,
     ) -> None:
         """A sale of one unit; ``named`` says by what the member is named, and other columns of the receipt."""
+        self._ring("sale", receipt_no, day, store, 1, amount, delivered or day, named)
+
+    def take_back(self, receipt_no: str, day: date, sold: tuple[str, date] | None, amount: int = 10) -> None:
+        """A return of one unit; ``sold``: number and date of the sale that it names."""
+        named = {"original_receipt_no": sold[0], "original_business_date": sold[1]} if sold else {}
+        self._ring("return", receipt_no, day, "S1", -1, amount, day, named)
+
+    def _ring(
+        self,
+        receipt_type: str,
+        receipt_no: str,
+        day: date,
+        store: str,
+        units: int,
+        price: int,
+        delivered: date,
+        named: Mapping[str, Any],
+    ) -> None:
         key = {
             "store_id": store,
             "register_id": "1",
             "business_date": day,
             "receipt_no": receipt_no,
-            "receipt_type": "sale",
+            "receipt_type": receipt_type,
         }
-        receipt = key | {"sold_at": f"{day}T12:00:00", "net_amount": amount} | named
-        line = key | {"line_no": 1, "sku": "shirt", "quantity": 1, "unit_price": amount, "net_amount": amount}
-        self.deliver("pos", "receipts", delivered or day, receipt)
-        self.deliver("pos", "receipt_lines", delivered or day, line)
+        receipt = key | {"sold_at": f"{day}T12:00:00", "net_amount": units * price} | named
+        line = key | {"line_no": 1, "sku": "shirt", "quantity": units, "unit_price": price, "net_amount": units * price}
+        self.deliver("pos", "receipts", delivered, receipt)
+        self.deliver("pos", "receipt_lines", delivered, line)
 
     def publish(self, as_of: date, *, full_refresh: bool = False) -> int:
         """Build, pass and publish a release of what was delivered so far."""

@@ -130,7 +130,34 @@ def enrolled_far_back(chain: Chain, step: int) -> None:
         )
 
 
-STORIES = (app_and_card_linked_later, merged_after_purchases, phone_reassigned, claims_on_the_edge, enrolled_far_back)
+def returned_before_the_sale_is_known(chain: Chain, step: int) -> None:
+    if step == 0:
+        for receipt_no, sold in (
+            ("back:late", "sold:late"),
+            ("back:never", "sold:never"),
+            ("back:nothing", None),
+            ("back:test", "sold:test"),
+            ("back:known", "sold:known"),
+        ):
+            chain.take_back(receipt_no, DAY + days(9), sold and (sold, DAY + days(2)))
+        chain.sell("sold:known", DAY + days(2))
+        chain.deliver("pos", "enrolments", DAY, enrolment("returned:T", DAY))
+        chain.sell("sold:test", DAY + days(2), member_card_no="returned:T")
+    if step == 1:
+        chain.sell("sold:late", DAY + days(2), delivered=STEPS[1])
+    if step == 2:
+        status = {"card_no": "returned:T", "status": "test", "at": at(DAY)}
+        chain.deliver("pos", "member_status", STEPS[2], status)
+
+
+STORIES = (
+    app_and_card_linked_later,
+    merged_after_purchases,
+    phone_reassigned,
+    claims_on_the_edge,
+    enrolled_far_back,
+    returned_before_the_sale_is_known,
+)
 
 
 # ------------------------------------------------------------------------------------------ at random
@@ -243,7 +270,7 @@ def chain(server_home) -> Iterator[Chain]:
             share = families[step :: len(STEPS)]
             for place in sorted({row[:3] for row in share}):
                 chain.deliver(*place, *(row[3] for row in share if row[:3] == place))
-            chain.publish(as_of)
+            chain.releases.append(chain.publish(as_of))
         yield chain
 
 
@@ -385,6 +412,15 @@ def test_a_reassigned_phone_names_the_new_holder_from_the_day_it_is_seen_with_it
 def test_a_claim_counts_until_the_30th_day_and_takes_nothing_from_a_card(chain: Chain) -> None:
     assert set(receipts_of(chain, "claim", 3).values()) == {None, "C"}
     assert receipts_of(chain, "claim") == {"29": "A", "30": "A", "31": None, "not anonymous": "C"}
+
+
+def test_a_return_says_whether_its_sale_is_known(chain: Chain) -> None:
+    statement = "select receipt_no from bi.fct_receipt where is_sale_unknown order by receipt_no"
+    always = [("back:never",), ("back:nothing",)]
+    first, second, third, last = chain.releases
+    assert chain.read(statement, first) == [("back:late",), *always]
+    assert chain.read(statement, second) == always
+    assert chain.read(statement, third) == chain.read(statement, last) == [*always, ("back:test",)]
 
 
 def test_an_enrolment_entered_after_more_than_30_days_waits_for_approval(chain: Chain) -> None:

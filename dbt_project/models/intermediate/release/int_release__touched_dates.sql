@@ -81,10 +81,24 @@ moved_dates as (
         or receipts.is_member_receipt is distinct from published_receipts.is_member_receipt
 ),
 
+-- a sale that comes or goes changes the returns that name it
+returning_dates as (
+    select receipts.business_date
+    from {{ source('raw', 'pos__receipts') }} as receipts
+    where
+        receipts.original_business_date in (
+            select business_date from changed_dates
+            union all
+            select business_date from moved_dates
+        )
+),
+
 final as (
     select business_date from changed_dates
     union
     select business_date from referred_dates
+    union
+    select business_date from returning_dates
     union
     select business_date from moved_dates
     union

@@ -25,6 +25,10 @@ joined as (
         coalesce(units.units, 0) as units,
         coalesce(units.net_sales_amount, 0) as net_sales_amount,
         returned.unqualified_on,
+        receipts.receipt_type = 'return' and not exists (
+            select 1 from {{ ref('int_receipts__receipts') }} as sold
+            where sold.receipt_id = receipts.original_receipt_id
+        ) as is_sale_unknown,
         receipts.receipt_type = 'sale'
         and not receipts.is_staff_sale
         and not receipts.is_wholesale
@@ -54,6 +58,7 @@ final as (
         qualifies_at_sale and unqualified_on is null as is_qualifying,
         unqualified_on,
         original_receipt_id,
+        is_sale_unknown,
         lines,
         units,
         gross_amount,
