@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from tests.bench import loading, orchestration, page, reading
+from tests.bench import alternatives, loading, orchestration, page, reading
 from tests.bench.figures import Figure
 
 from memberhouse import db
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
 
-PARTS = ("B1", "B4", "B9", "B10", "B11")
+PARTS = ("B1", "B2", "B3", "B4", "B9", "B10", "B11")
 OUT = PROJECT_ROOT / "docs" / "benchmarks"
 _COMMENTS = Path(__file__).with_name("comments.md")
 
@@ -51,6 +51,10 @@ def main(arguments: Sequence[str]) -> int:
         figures: list[Figure] = []
         if "B1" in asked.only:
             figures += loading.speed(home, folder, asked.lines, asked.rounds, tell)
+        if "B2" in asked.only:
+            figures += alternatives.speed(home, folder, asked.lines // 10, min(asked.rounds, 3), tell)
+        if "B3" in asked.only:
+            figures += loading.events(home, folder, asked.lines // 4, asked.rounds, tell)
         if "B4" in asked.only:
             figures += loading.memory(home, folder, asked.lines, tell)
         if "B9" in asked.only:

@@ -1,4 +1,4 @@
-"""B1 and B4: from landed CSV to typed, checked, quarantined ``raw``, against a COPY of the same file.
+"""B1, B3 and B4: from landed files to typed, checked, quarantined ``raw``, against a COPY of the same file.
 
 The floor is ``COPY`` of the file into an unlogged table of text columns, by the same client, over the same
 connection: nothing typed, nothing checked. One row in a hundred is bad, in four ways that only a look at the value
@@ -7,6 +7,7 @@ finds: words for an amount or a quantity, the 31st of February, NaN.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -99,19 +100,19 @@ def speed(home: Path, folder: Path, lines: int, rounds: int, tell: Progress) -> 
     one, two = folder / "one", folder / "two"
     files = [land_lines(two, lines // 2, FIRST_DAY), land_lines(two, lines // 2, FIRST_DAY + timedelta(days=1))]
     shutil.copytree(two / "pos" / "receipt_lines" / str(FIRST_DAY), one / "pos" / "receipt_lines" / str(FIRST_DAY))
-    settings = [_prepared(home, folder) for _ in range(3)]
+    settings = [prepared(home, folder) for _ in range(3)]
     tell(f"B1: {lines // 2:,} lines against a COPY of them, and {lines:,} in two streams; {rounds} rounds")
     times = in_turn(
         rounds,
         {
             "floor": lambda: _floor(settings[0], files[0]),
             "typed COPY, nothing checked": lambda: _typed(settings[0], files[0]),
-            "one stream": lambda: _load(settings[1], one, streams=1),
-            "two streams": lambda: _load(settings[2], two, streams=2),
+            "one stream": lambda: load(settings[1], one, streams=1),
+            "two streams": lambda: load(settings[2], two, streams=2),
         },
     )
     for each in settings:
-        _drop(each)
+        drop(each)
     floor = "COPY of the same file into an unlogged table of text"
     limit = median(ratios(times["floor"], times["typed COPY, nothing checked"]))
     remarks = f"the same COPY into typed columns, with bad rows skipped and nothing else done, reaches {limit:.2f} ×"
@@ -141,6 +142,81 @@ def speed(home: Path, folder: Path, lines: int, rounds: int, tell: Progress) -> 
     ]
 
 
+def land_events(root: Path, rows: int, seed: int = 1) -> Path:
+    """A day's events of the app in one uncompressed file of JSON lines, one in a hundred bad; returns the file."""
+    chance = random.Random(f"{seed} events")  # noqa: S311  (it has to be the same every time)
+    lines = []
+    for number in range(rows):
+        moment = datetime.combine(FIRST_DAY, datetime.min.time(), UTC) + timedelta(seconds=number * 80_000 / rows)
+        event = {
+            "event_id": f"e{number:09d}",
+            "account_id": f"a{chance.randrange(rows // 8 + 1)}",
+            "name": chance.choice(("open", "view_product", "add_to_cart", "search", "share")),
+            "at": moment.isoformat(),
+            "properties": {"sku": f"{1_000_000 + chance.randrange(20_000)}", "seconds": chance.randrange(300)},
+        }
+        if chance.random() < 0.01:
+            event["at"] = chance.choice(("yesterday", "2026-02-31T10:00:00+00:00"))
+        lines.append(json.dumps(event))
+    lines.append("")
+    folder = write_batch(
+        root,
+        source="app",
+        feed="events",
+        business_date=FIRST_DAY,
+        name="events",
+        files=[NewFile("events.jsonl", "\n".join(lines).encode(), rows)],
+        produced_at=datetime.combine(FIRST_DAY + timedelta(days=1), datetime.min.time(), UTC),
+    )
+    return folder / "events.jsonl"
+
+
+def events(home: Path, folder: Path, rows: int, rounds: int, tell: Progress) -> list[Figure]:
+    """B3: the app's events, against a COPY of the lines as jsonb and the extraction of typed columns from it."""
+    landing = folder / "events"
+    file = land_events(landing, rows)
+    settings = prepared(home, folder)
+    tell(f"B3: {rows:,} events against a COPY as jsonb and an extraction; {rounds} rounds")
+    times = in_turn(
+        rounds,
+        {
+            "jsonb": lambda: _extract_from_jsonb(settings, file),
+            "memberhouse": lambda: load(settings, landing, streams=1),
+        },
+    )
+    drop(settings)
+    return [
+        Figure(
+            "B3",
+            "loading the app's events, 1 % bad: rows a second",
+            "COPY as jsonb, then typed columns from it, bad rows dropped",
+            "×",
+            ratios(times["jsonb"], times["memberhouse"]),
+            0.5,
+            at_most=False,
+            seconds=times,
+        )
+    ]
+
+
+def _extract_from_jsonb(settings: Settings, file: Path) -> float:
+    with db.connect(settings, autocommit=True) as conn:
+        conn.execute(
+            "drop table if exists public.lines, public.events; create unlogged table public.lines (line jsonb);"
+            " create table public.events (event_id text, account_id text, name text, at timestamptz, properties jsonb)"
+        )
+        copied = _copy(
+            conn, file, r"copy public.lines from stdin (format csv, delimiter e'\x02', quote e'\x01', escape e'\x01')"
+        )
+        begun = time.perf_counter()
+        conn.execute(
+            "insert into public.events select line ->> 'event_id', line ->> 'account_id', line ->> 'name',"
+            " (line ->> 'at')::timestamptz, line -> 'properties' from public.lines"
+            " where pg_input_is_valid(line ->> 'at', 'timestamptz')"
+        )
+        return copied + time.perf_counter() - begun
+
+
 def memory(home: Path, folder: Path, lines: int, tell: Progress) -> list[Figure]:
     """B4: the client's peak memory at a tenth, a third and all of the lines, above a client that loads nothing."""
     sizes = [lines // 10, lines // 3, lines]
@@ -151,9 +227,9 @@ def memory(home: Path, folder: Path, lines: int, tell: Progress) -> list[Figure]
         land_stores(landing)
         if size:
             land_lines(landing, size)
-        settings = _prepared(home, folder)
+        settings = prepared(home, folder)
         peaks.append(_peak(settings, landing))
-        _drop(settings)
+        drop(settings)
     own = [peak - peaks[0] for peak in peaks[1:]]
     return [
         Figure(
@@ -179,7 +255,7 @@ def memory(home: Path, folder: Path, lines: int, tell: Progress) -> list[Figure]
     ]
 
 
-def _prepared(home: Path, folder: Path) -> Settings:
+def prepared(home: Path, folder: Path) -> Settings:
     """A new warehouse that knows the stores."""
     settings = Settings(home, postgres.create_database(home, f"bench_{next(_names)}"), PROJECT_ROOT)
     stores = folder / "stores"
@@ -192,7 +268,8 @@ def _prepared(home: Path, folder: Path) -> Settings:
     return settings
 
 
-def _drop(settings: Settings) -> None:
+def drop(settings: Settings) -> None:
+    """Remove the warehouse."""
     server, name = (settings.database_url or "").rsplit("/", 1)
     with db.connect(Settings(settings.home, f"{server}/postgres", PROJECT_ROOT), autocommit=True) as conn:
         conn.execute(f"drop database {name} with (force)".encode())
@@ -226,10 +303,11 @@ def _copy(conn: psycopg.Connection, file: Path, statement: str) -> float:
     return time.perf_counter() - begun
 
 
-def _load(settings: Settings, landing: Path, streams: int) -> float:
+def load(settings: Settings, landing: Path, streams: int) -> float:
+    """Seconds for all that has landed, into tables that are empty again."""
     with db.connect(settings, autocommit=True) as conn:
         conn.execute(
-            "truncate raw.pos__receipt_lines, ops.batch, ops.load_balance, quarantine.rejected_row,"
+            "truncate raw.pos__receipt_lines, raw.app__events, ops.batch, ops.load_balance, quarantine.rejected_row,"
             " quarantine.duplicate_row"
         )
     begun = time.perf_counter()

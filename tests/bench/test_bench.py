@@ -57,10 +57,10 @@ def test_the_chart_names_each_figure() -> None:
 
 @pytest.mark.services
 def test_a_small_run_leaves_a_page_its_chart_and_the_figures(tmp_path: Path) -> None:
-    assert main(["--lines", "20000", "--rounds", "1", "--only", "B1", "B4", "--out", str(tmp_path)]) == 0
+    assert main(["--lines", "20000", "--rounds", "1", "--only", "B1", "B2", "B3", "B4", "--out", str(tmp_path)]) == 0
     (measured,) = tmp_path.glob("*.json")
     figures = json.loads(measured.read_text())["figures"]
-    assert [entry["name"] for entry in figures] == ["B1", "B1", "B4", "B4"]
+    assert [entry["name"] for entry in figures] == ["B1", "B1", "B2", "B2", "B2", "B3", "B4", "B4"]
     assert all(value > 0 for entry in figures for value in entry["values"])
     page = (tmp_path / "README.md").read_text()
     (drawn,) = tmp_path.glob("*.svg")

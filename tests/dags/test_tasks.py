@@ -333,7 +333,7 @@ class TestWeeklyReport:
 
     def test_by_hand_for_any_date_of_a_week(self, task: Any, home: Path, written: list[tuple[date, str]]) -> None:
         self.run(task, week="2017-06-07")
-        assert written == [date(2017, 6, 7)]
+        assert written == [(date(2017, 6, 7), "en"), (date(2017, 6, 7), "zh")]
 
 
 def failed(shared: ModuleType, error: BaseException) -> None:

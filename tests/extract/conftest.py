@@ -103,7 +103,7 @@ class Road:
             return sorted(tuple(str(row.get(column)) for column in columns) for row in rows)
 
         assert told(self.held(resource)) == told(self.served(resource))
-        # TMP assert self.held_twice(resource) == []
+        assert self.held_twice(resource) == []
 
 
 @pytest.fixture(scope="session")

@@ -208,6 +208,23 @@ def test_there_is_news_when_a_later_day_or_a_batch_or_another_project_came(wareh
     assert building.has_news(warehouse, DAY)
 
 
+@pytest.mark.usefixtures("dbt_does_nothing")
+@pytest.mark.parametrize(("duplicates", "news"), [(2, False), (1, True)])
+def test_what_the_overlap_of_an_extraction_brings_again_is_no_news(
+    warehouse: Settings, duplicates: int, news: bool
+) -> None:
+    with db.connect(warehouse) as conn:
+        db.ensure_schema(conn)
+    _publish(warehouse, building.build(warehouse, DAY))
+    with db.connect(warehouse) as conn:
+        conn.execute(
+            "insert into ops.batch (source, feed, business_date, store_id, batch_name, state, rows_in, rows_loaded,"
+            " rows_duplicate, manifest) values ('pos', 'receipts', %s, 'APP', 'overlap', 'loaded', 2, %s, %s, %s)",
+            (DAY, 2 - duplicates, duplicates, '{"extract": {"resource": "receipts"}}'),
+        )
+    assert building.has_news(warehouse, DAY) is news
+
+
 def test_a_day_is_delivered_when_every_source_was_loaded_up_to_it(till_of_all_sources: Till) -> None:
     till = till_of_all_sources
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from memberhouse import ledger
 from memberhouse.errors import MemberhouseError
 from memberhouse.local import airflow
+from memberhouse.release import published_as_of
 from memberhouse.settings import Settings
 
 _INGEST = ("ingest_pos", "ingest_app")
@@ -53,10 +54,12 @@ def run_day(settings: Settings, api: airflow.Api, day: date, zone: str, tell: Pr
     for dag_id, run_id in triggered:
         finish(settings, api, dag_id, run_id, tell)
     built = False
-    while not built:  # a run that found only one of the two delivered is skipped
+    while not built:  # a run that found only one of the two delivered is skipped, or restates the day before
         build_id = caused(api, "build_warehouse", day, known)
         known.add(build_id)
-        built = finish(settings, api, "build_warehouse", build_id, tell)["build"] == "success"
+        states = finish(settings, api, "build_warehouse", build_id, tell)
+        published = published_as_of(settings)
+        built = states["build"] == "success" and published is not None and published >= day
     tell(f"  published as of {day} ({time.monotonic() - begun:.0f} s)")
 
 

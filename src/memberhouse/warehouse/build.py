@@ -107,6 +107,11 @@ def has_news(settings: Settings, as_of: date) -> bool:
                         b.change_no > r.batch_change_no
                         and b.state <> 'duplicate'
                         and b.business_date <= r.as_of_date
+                        -- what the overlap of an extraction brought again
+                        and not (
+                            b.state = 'loaded' and b.manifest ? 'extract'
+                            and b.rows_in = b.rows_duplicate
+                        )
                 )
             from release.release as r
             where
