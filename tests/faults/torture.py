@@ -68,7 +68,10 @@ class Log:
     def add(self, tried: Tried) -> None:
         whole = self.path.read_text().endswith("\n")
         with self.path.open("a") as file:
-            file.write(("" if whole else "\n") + json.dumps(tried.record()) + "\n")
+            record = json.dumps(tried.record(), ensure_ascii=False)
+            # the log is committed: it says nothing of the machine that it was made on
+            record = record.replace(str(PROJECT_ROOT), ".").replace(tempfile.gettempdir(), "tmp")
+            file.write(("" if whole else "\n") + record + "\n")
 
     def summarise(self) -> Path:
         """Write the page for people beside the log."""
@@ -85,11 +88,14 @@ def summary(records: list[dict[str, Any]], log: str) -> str:
             kinds[fault["site"], fault["kind"]] += 1
     names = sorted({kind for _, kind in kinds})
     seconds = sorted(record["seconds"] for record in records)
+    struck = sum(len(record["reached"]) for record in records)
+    late = sum(kinds.values()) - struck
     violated = [record for record in records if record["outcome"] != "held"]
     lines = [
         f"# The kill campaign of {log.removeprefix('faults-').removesuffix('.jsonl')}",
         "",
-        f"{len(records)} plans with {sum(kinds.values())} faults, {len(violated)} violated invariants."
+        f"{len(records)} plans, {struck} faults that struck, {len(violated)} violated invariants."
+        f"{f' {late} more came when the step had ended.' if late else ''}"
         f" Each fault and what came of it: [{log}]({log}).",
         f"Seconds a plan: {seconds[0]:.0f} to {seconds[-1]:.0f}, the middle one {seconds[len(seconds) // 2]:.0f}.",
         "",
