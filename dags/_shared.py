@@ -28,8 +28,8 @@ RAW_POS = Asset("raw_pos")
 RAW_APP = Asset("raw_app")
 BI_CORE = Asset("bi_core")
 
-# A business date begins and ends by head office's clock (of the sample: the stores' own zone).
-HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE", "America/New_York")
+# A business date begins and ends by head office's clock.
+HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE", "Asia/Shanghai")
 
 # The interval of business date D is [D 04:00, D+1 04:00): every till has delivered by then, and no change
 # of the clocks falls on that hour.

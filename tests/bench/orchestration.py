@@ -40,7 +40,7 @@ def overhead(folder: Path, days: int, tell: Progress) -> list[Figure]:
     warehouse.build(settings, eve)
     gate.evaluate(settings)
     release.publish(settings)
-    environment = {"MEMBERHOUSE_LAST_BUSINESS_DATE": f"{_LAST_DAY}"}
+    environment = {"MEMBERHOUSE_LAST_BUSINESS_DATE": f"{_LAST_DAY}", "MEMBERHOUSE_HEAD_OFFICE_ZONE": STORE_ZONE}
     (home / airflow.ENVIRONMENT_FILE).write_text(json.dumps(environment))
     airflow.up(settings)
     try:

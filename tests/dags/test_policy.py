@@ -70,7 +70,7 @@ def test_the_daily_dags_run_at_four_in_head_offices_zone_for_the_day_before(bag:
     for dag_id in ("ingest_pos", "ingest_app"):
         schedule = bag.dags[dag_id].schedule
         assert type(schedule).__name__ == "CronDataIntervalTimetable"
-        assert (schedule.expression, str(schedule.timezone)) == ("0 4 * * *", "America/New_York")
+        assert (schedule.expression, str(schedule.timezone)) == ("0 4 * * *", "Asia/Shanghai")
 
 
 def test_assets_connect_the_dags(bag: Any) -> None:

@@ -68,7 +68,10 @@ def _running(_eve_database: Settings, sample_landing: Path) -> Iterator[Settings
     shutil.copytree(sample_landing, home / "landing")
     for feed in ("receipts", "receipt_lines"):
         shutil.rmtree(home / "landing/pos" / feed / LAST_DAY.isoformat())
-    environment = {"MEMBERHOUSE_LAST_BUSINESS_DATE": LAST_DAY.isoformat()}
+    environment = {
+        "MEMBERHOUSE_LAST_BUSINESS_DATE": LAST_DAY.isoformat(),
+        "MEMBERHOUSE_HEAD_OFFICE_ZONE": STORE_ZONE,
+    }
     (home / airflow.ENVIRONMENT_FILE).write_text(json.dumps(environment))
     airflow.up(settings)
     daily.wait_for_dags(airflow.Api(settings), ["ingest_pos", "ingest_app", "build_warehouse"])

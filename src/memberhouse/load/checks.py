@@ -29,7 +29,7 @@ from memberhouse.sources.raw_tables import PAGES_PER_RANGE, identity_terms
 
 log = logging.getLogger(__name__)
 
-HEAD_OFFICE_ZONE = "Asia/Shanghai"
+_APP_ZONE = "Asia/Shanghai"  # unless the list of stores has a store APP, which says otherwise
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def keep_stores(conn: psycopg.Connection[Any]) -> None:
         )
         conn.execute(
             "insert into ops.known_store values (%s, %s, '00:00') on conflict do nothing",
-            (APP_STORE, HEAD_OFFICE_ZONE),
+            (APP_STORE, _APP_ZONE),
         )
 
 
@@ -179,7 +179,8 @@ def _checks(feed: Feed) -> list[_Check]:
                 "the row is of store {value!r}, its batch of another",
             )
         )
-    zone = f"coalesce(store.timezone, '{HEAD_OFFICE_ZONE}')" if feed.store else f"'{HEAD_OFFICE_ZONE}'"
+    app_zone = f"(select timezone from ops.known_store where store_id = '{APP_STORE}')"  # noqa: S608  (a constant)
+    zone = f"coalesce(store.timezone, {app_zone})" if feed.store else app_zone
     for column in feed.columns:
         if column.kind == "timestamp":
             checks.append(
