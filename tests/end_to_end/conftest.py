@@ -63,6 +63,7 @@ class Day:
 @pytest.fixture(scope="session")
 def _running(_eve_database: Settings, sample_landing: Path) -> Iterator[Settings]:
     home = Path(tempfile.mkdtemp(prefix="memberhouse-e2e-"))
+    shutil.copy(_eve_database.home / "vault.key", home)  # the database's tokens are made with it
     database = copy_of(_eve_database, "end_to_end").database_url
     settings = Settings(home, database, _eve_database.project_root)
     shutil.copytree(sample_landing, home / "landing")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from datetime import date
 from typing import Any
 
@@ -108,3 +110,33 @@ def test_json_of_a_sane_depth_is_kept_with_its_types(till: Any) -> None:
     drop(till, [event(1, properties=properties)])
     till.load()
     assert till.query("select properties from raw.app__events") == [(properties,)]
+
+
+@pytest.mark.parametrize(("receipt", "outcome"), [({}, (1, 0)), ({"business_date": "2026-03-01"}, (0, 1))])
+def test_a_row_that_stands_twice_in_a_file_counts_once_whatever_its_date(
+    till: Any, receipt: dict[str, str], outcome: tuple[int, int]
+) -> None:
+    entry = {"entry_id": "P1", "account_id": "A1", "type": "earn", "points": 100, "at": "2026-03-02T08:00:00Z"}
+    drop(till, [entry, entry | receipt], feed="points_entries")
+    report = till.load(bad_share=0.5)
+    assert (report.rows_duplicate, report.rows_quarantined) == outcome
+    assert till.query("select points from raw.app__points_entries") == [(100,)]
+    assert_conserved(till.warehouse)
+
+
+def test_a_number_beyond_all_size_is_put_aside(till: Any) -> None:
+    huge = json.dumps(event(99)).replace('"view"', '"view", "n": 1e9999999999999999999')
+    drop(till, [event(n) for n in range(40)] + [huge])
+    till.load()
+    assert [row[1] for row in till.rejected()] == ["poison_json"]
+
+
+def test_a_key_that_no_index_can_hold_refuses_its_batch_and_no_other(till: Any) -> None:
+    letters = random.Random(3)  # noqa: S311
+    drop(till, [event(1) | {"event_id": "".join(letters.choices(string.printable[:62], k=9_000))}], name="long")
+    drop(till, [event(2)], day=TUESDAY)
+    report = till.load()
+    assert [(result.batch.rpartition("/")[2], result.code) for result in report.refused] == [
+        ("long", "database_refused")
+    ]
+    assert till.query("select event_id from raw.app__events") == [("E2",)]

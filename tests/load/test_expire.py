@@ -67,3 +67,12 @@ def test_a_quarantined_row_can_be_tried_again_when_its_file_is_gone(
     expire(till.warehouse, till.root, timedelta(days=90))
     till.drop_stores("S1", "S2", "S3", day=date(2026, 3, 3))
     assert till.load().replayed.loaded == 1
+
+
+def test_other_content_under_the_name_of_a_batch_that_was_taken_stays(till: Any, sound_lines: Make) -> None:
+    till.drop(sound_lines(), name="lines")
+    till.load()
+    taken_ago(till, 91)
+    till.drop(sound_lines(101), name="lines", revision=1)  # as of today, and not tried yet
+    assert expire(till.warehouse, till.root, timedelta(days=90)) == 1  # the stores
+    assert till.load().rows_loaded == 101

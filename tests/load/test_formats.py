@@ -136,3 +136,44 @@ def test_a_time_that_was_twice_is_quarantined_unless_it_says_which(till: Any, so
     )
     till.load()
     assert [row[1] for row in till.rejected()] == ([code] if code else [])
+
+
+def test_json_over_several_lines_of_a_csv_file_moves_no_line_number(till: Any) -> None:
+    pretty = '"{\n  ""sku"": ""K1"",\n  ""seconds"": 3\n}"'
+    rows = "".join(f"E{n},view,2026-03-02T08:00:00Z,{pretty}\n" for n in range(40))
+    bad = f"E99,view,soon,{pretty}\n"
+    till.drop(
+        "event_id,name,at,properties\n" + rows + bad + "E100,view,2026-03-02T08:00:00Z,\n",
+        source="app",
+        feed="events",
+        rows=42,
+    )
+    assert till.load().rows_quarantined == 1
+    ((line_no, code, column, _, raw_text),) = till.rejected()
+    assert (line_no, code, column) == (2 + 40 * 4, "wrong_type", "at")
+    assert raw_text.startswith("E99,view,soon,")
+
+
+def test_the_amount_of_a_row_whose_fields_are_not_under_their_names_is_unknown(till: Any, sound_lines: Any) -> None:
+    ragged = "S1,1,2026-03-02,R900,sale,1,A1,red,1,100.00\n"
+    till.drop(sound_lines(99) + ragged)
+    assert till.load().rows_quarantined == 1
+    assert till.query("select amount, rows_without_amount from ops.load_balance where outcome = 'quarantined'") == [
+        (None, 1)
+    ]
+
+
+def test_a_number_that_is_not_written_as_declared_has_no_amount(till: Any, sound_lines: Any) -> None:
+    till.drop(sound_lines(99) + 'S1,1,2026-03-02,R900,sale,1,A1,1,"12,50"\n', number_format="1,234.50")
+    assert till.load().rows_quarantined == 1
+    assert till.query("select amount, rows_without_amount from ops.load_balance where outcome = 'quarantined'") == [
+        (None, 1)
+    ]
+
+
+def test_a_revision_beyond_the_largest_number_is_a_bad_manifest_and_stops_nothing(till: Any, sound_lines: Any) -> None:
+    till.drop(sound_lines(), revision=20260302123000, name="huge")
+    till.drop(sound_lines(first=500), name="other")
+    report = till.load()
+    assert [result.code for result in report.refused] == ["bad_manifest"]
+    assert len(till.active_lines()) == 100

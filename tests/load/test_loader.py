@@ -285,7 +285,7 @@ def test_refused_for_unknown_stores_is_tried_again_when_stores_came(
 ) -> None:
     till.drop(sound_lines(10, "".join(one_line(n, store_id="S3") for n in range(20, 30))))
     code, reason = only_refusal(till.load())
-    assert code == "too_many_bad_rows"
+    assert code == "unknown_stores"
     assert "no loaded stores file has the store 'S3'" in reason
     assert len(till.load().still_refused) == 1
     till.drop_stores("S1", "S2", "S3", day=till_day(1))
@@ -563,8 +563,8 @@ def test_no_row_and_no_cent_is_lost_whatever_comes(till: Any, rows: list[list[st
     # money: every row whose amount can be read, wherever it went
     readable = []
     for row in written.values():
-        if len(row) < len(LINE_COLUMNS):
-            continue
+        if len(row) != len(LINE_COLUMNS):
+            continue  # no telling which field is the amount
         try:
             amount = Decimal(row[8])
         except ArithmeticError:

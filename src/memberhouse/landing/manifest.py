@@ -63,7 +63,7 @@ class Manifest(BaseModel):
     feed: str
     store_id: Annotated[str, Field(min_length=1)]
     business_date: date
-    revision: Annotated[int, Field(ge=0)] = 0
+    revision: Annotated[int, Field(ge=0, lt=2**31)] = 0
     produced_at: AwareDatetime
     encoding: Literal["utf-8", "utf-8-sig", "gb18030"] = "utf-8"
     # how twelve hundred and thirty-four and a half is written

@@ -291,6 +291,12 @@ def survey(
     return _read(conn, feed, batch_id, manifest)
 
 
+def _splits_keys(feed: Feed) -> bool:
+    """Whether rows of one key can be of several stores or days, and are then counted apart."""
+    counted_by = [feed.store, "business_date" if feed.column("business_date") else None]
+    return not {name for name in counted_by if name} <= set(feed.identity)
+
+
 def _read(conn: psycopg.Connection[Any], feed: Feed, batch_id: int, manifest: Manifest) -> Survey:
     rows = conn.execute(
         _survey_statement(feed.source, feed.name),
@@ -299,8 +305,10 @@ def _read(conn: psycopg.Connection[Any], feed: Feed, batch_id: int, manifest: Ma
     return Survey(
         groups=[Group(*row[:5]) for row in rows],
         broken=sum(row[5] for row in rows),
-        # a key can be in two files, which were looked at one by one
-        may_repeat=any(row[6] for row in rows) or len({row[0] for row in rows}) > 1,
+        # a key can be in two files, stores or days, which were looked at one by one
+        may_repeat=any(row[6] for row in rows)
+        or len({row[0] for row in rows}) > 1
+        or (len(rows) > 1 and _splits_keys(feed)),
     )
 
 
@@ -383,6 +391,12 @@ def _repeated_rows_statement(source: str, feed_name: str) -> bytes:
         candidates = f"select r.ctid as row_id, r as row from {table} as r where r._batch_id = any(%(all)s)"  # noqa: S608
     same_key = ", ".join(f"(candidate.row).{name}" for name in feed.identity)
     places = "array['_batch_id', '_file_no', '_line_no']"
+    original = "original.row"
+    for name in (column.raw_name for column in feed.columns if column.personal):
+        # tokens made with two keys do not tell whether the value is the same
+        of_two_keys = f"split_part(mine.row ->> '{name}', '-', 1) <> split_part(original.row ->> '{name}', '-', 1)"
+        mine = f"jsonb_build_object('{name}', mine.row -> '{name}')"
+        original = f"({original} || case when {of_two_keys} then {mine} else '{{}}' end)"
     return f"""
         with pool as (
             select candidate.row_id, (candidate.row)._batch_id, (candidate.row)._file_no, (candidate.row)._line_no,
@@ -397,7 +411,7 @@ def _repeated_rows_statement(source: str, feed_name: str) -> bytes:
             )
         )
         select mine.row_id::text, mine._file_no, mine._line_no,
-               mine.row - {places} = original.row - {places},
+               mine.row - {places} = {original} - {places},
                original._batch_id, original._line_no, mine.row
         from pool as mine
         join pool as original on original.row_id = mine.first_id

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -20,6 +21,7 @@ from memberhouse.load.report import BatchResult, LoadReport
 from memberhouse.settings import Settings
 
 _EXAMPLES_SHOWN = 3
+_SCRATCH = "memberhouse_dry_run_"
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,26 @@ def validate(settings: Settings, folder: AnyPath, progress: Callable[[str], None
     return Validation(feeds, complaints, report.refused, report)
 
 
+def _drop_leftovers(conn: psycopg.Connection[Any]) -> None:
+    """What a killed dry run left: it may hold personal data."""
+    for (name,) in conn.execute(
+        "select datname from pg_database where starts_with(datname, %s)"
+        " and not exists (select 1 from pg_stat_activity as a where a.datname = pg_database.datname)",
+        (_SCRATCH,),
+    ).fetchall():
+        try:
+            conn.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(name)))
+        except (psycopg.errors.ObjectInUse, psycopg.errors.InsufficientPrivilege):
+            continue  # of a dry run that is just beginning, or somebody else's
+
+
 @contextmanager
 def _scratch(settings: Settings) -> Iterator[Settings]:
     """Settings of an empty database beside the warehouse's, with its stores; gone afterwards."""
     url = db.database_url(settings)
-    name = f"memberhouse_dry_run_{secrets.token_hex(6)}"
+    name = f"{_SCRATCH}{secrets.token_hex(6)}"
     with psycopg.connect(url, autocommit=True) as conn:
+        _drop_leftovers(conn)
         stores: list[tuple[object, ...]] = []
         try:
             if conn.execute("select to_regclass('ops.known_store')").fetchone() != (None,):

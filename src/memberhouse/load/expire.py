@@ -13,19 +13,20 @@ from memberhouse.landing.manifest import MANIFEST_NAME
 from memberhouse.settings import Settings
 
 _TAKEN = """
-    select source, feed, business_date, store_id, batch_name
+    select source, feed, business_date, store_id, batch_name, revision, content_sha256
     from ops.batch
-    group by source, feed, business_date, store_id, batch_name
-    having (array_agg(state order by batch_id desc))[1] <> 'refused'
-        and max(recorded_at) < clock_timestamp() - %s
+    where state <> 'refused'
+    group by source, feed, business_date, store_id, batch_name, revision, content_sha256
+    having max(recorded_at) < clock_timestamp() - %s
 """
 
 
 def expire(settings: Settings, root: AnyPath, keep: timedelta, progress: Callable[[str], None] | None = None) -> int:
     """Remove every landed batch that was taken longer ago than `keep`. Returns how many.
 
-    What was refused, and what was not tried yet, stays: it is nowhere else. Quarantined rows of a removed
-    batch can still be tried again; only their text in full is gone.
+    What was refused, and what was not tried yet, stays: it is nowhere else; so does other content under the name of
+    a batch that was taken. Quarantined rows of a removed batch can still be tried again; only their text in full is
+    gone.
     """
     with ledger.step(settings, "expire", str(root)) as step:
         with db.connect(settings) as conn:
@@ -33,7 +34,8 @@ def expire(settings: Settings, root: AnyPath, keep: timedelta, progress: Callabl
             taken = set(conn.execute(_TAKEN, (keep,)).fetchall())
         removed = 0
         for batch in find_batches(root):
-            if (*batch.place, batch.name) in taken:
+            manifest = batch.manifest
+            if manifest and (*batch.place, batch.name, manifest.revision, manifest.content_sha256()) in taken:
                 _remove(batch.folder)
                 removed += 1
                 if progress and removed % 1_000 == 0:

@@ -21,7 +21,7 @@ from memberhouse.landing import LandedBatch, find_batches
 from memberhouse.landing.root import AnyPath
 from memberhouse.load.replay import REASONS_OF_STORES, replay
 from memberhouse.load.report import BatchResult, LoadReport
-from memberhouse.load.stream import TOO_MANY_BAD_ROWS, Stream, Waiting, not_done_yet
+from memberhouse.load.stream import UNKNOWN_STORES, Stream, Waiting, not_done_yet
 from memberhouse.settings import Settings
 from memberhouse.sources.feeds import FEEDS
 from memberhouse.sources.raw_tables import ensure_raw_tables
@@ -67,7 +67,7 @@ def load_landed(
                 report = _run(conn, load_streams, batches, progress)
                 if any(result.batch.startswith("reference/stores/") for result in report.loaded):
                     report.replayed = replay(conn, REASONS_OF_STORES)
-                    if any(result.code == TOO_MANY_BAD_ROWS for result in report.refused):
+                    if report.still_refused or any(result.code == UNKNOWN_STORES for result in report.refused):
                         # of a store that came with a later date, perhaps
                         report.follow(_run(conn, load_streams, batches, progress))
             step.summary = report.summary()

@@ -45,6 +45,8 @@ _EMPTY = "Ask the sender for the file again; a store that sold nothing sends a h
 WITHHELD = "(withheld: the row holds personal data and cannot be taken apart; see the landed file)"
 PERSONAL = "(personal)"
 JSON_EXTRAS = "_extra"
+# Sent to COPY, which puts the row aside, for JSON that cannot be read and so not be masked.
+_NO_JSON = "(no readable JSON)"
 # Deeper JSON is no message of an app.
 _MAX_DEPTH = 32
 # A birthday: a date, or one without its year.
@@ -60,6 +62,8 @@ _NUMBERS: Mapping[str, tuple[re.Pattern[str], Callable[[str], str]]] = {
         lambda text: text.replace(".", "").replace(",", "."),
     ),
 }
+# Of a column, as programs write it; people's names have capitals or no Latin letters.
+_LOOKS_LIKE_A_NAME = re.compile(r"[a-z]\w*_\w+|[A-Z]?[a-z]+([A-Z][a-z]+)+", re.ASCII)
 _NUMERIC_KINDS = ("money", "price", "quantity")
 # COPY counts newlines within quotes only when it knows how lines end: a first line without quotes tells it.
 _STREAM_HEADER = b"header\n"
@@ -190,6 +194,7 @@ class FileReader:
         self._treated: dict[int, Callable[[str, str], str]] = {}
         self._left_out: frozenset[int] = frozenset()
         self._personal_places: frozenset[int] = frozenset()
+        self._json_places: frozenset[int] = frozenset()
         self._birthdays: list[int] = []
         self._numbers: list[int] = []
         self._subject = 0
@@ -448,11 +453,11 @@ class FileReader:
         """`held`: what follows the last whole record, `lines_before` lines into the file."""
         lines = held.split(b"\n")
         place = next((place for place, line in enumerate(lines) if line.count(b'"') % 2), 0)
-        excerpt = lines[place][:80].decode(self._encoding, "backslashreplace")
+        column = lines[place].rfind(b'"') + 1
         return Refused(
             "unclosed_quote",
-            f"{self.entry.name}, line {lines_before + place + 1}: a quote is opened and never closed, or a record"
-            f" has more than {_MAX_RECORD >> 20} MB: {excerpt!r}.",
+            f"{self.entry.name}, line {lines_before + place + 1}, character {column}: a quote is opened and never"
+            f" closed, or a record has more than {_MAX_RECORD >> 20} MB.",
             "Ask the sender for the file again; a quote inside a field must be doubled.",
         )
 
@@ -537,7 +542,8 @@ class FileReader:
             wrong = self._csv_error(unreadable, raw) if unreadable else None
             if raw.strip("\r"):
                 if block.undecodable and not block.undecodable.isdisjoint(range(start, end)):
-                    wrong = ("wrong_encoding", f"the row is not {self._encoding}; {self._encoding_hint(raw)}")
+                    hint = "; it may be GB18030: then the manifest must say so" if self._encoding == "utf-8" else ""
+                    wrong = ("wrong_encoding", f"the row is not {self._encoding}{hint}")
                 yield _Record(block.first_line + start, raw, fields, wrong or self._wrong_fields(fields, raw))
             start = end
 
@@ -556,8 +562,7 @@ class FileReader:
     def _wrong_value(self, fields: list[str]) -> tuple[str, str] | None:
         """What is wrong with a value that COPY does not get to see as it is."""
         for place in self._numbers:
-            looks, _ = _NUMBERS[self._manifest.number_format]
-            if fields[place] and not looks.fullmatch(fields[place]):
+            if fields[place] and not self._is_number(fields[place]):
                 return (
                     "wrong_type",
                     f"{self._names[place]} is {fields[place]!r}; the manifest says that numbers are written like"
@@ -572,15 +577,16 @@ class FileReader:
                 )
         return None
 
+    def _is_number(self, value: str) -> bool:
+        looks, _ = _NUMBERS[self._manifest.number_format]
+        return looks.fullmatch(value) is not None
+
     def _csv_error(self, message: str, raw: str) -> tuple[str, str]:
         if "field limit" in message:
             # without quotes it is plain which field it is
             named = None if '"' in raw else self._wrong_fields(raw.split(","), raw)
             return named or ("oversized_field", f"a field has more than {MAX_FIELD:,} characters")
         return ("broken_quoting", f"the row breaks the rules of CSV: {message}")
-
-    def _encoding_hint(self, raw: str) -> str:
-        return "it may be GB18030: then the manifest must say so" if self._encoding == "utf-8" else raw[:40]
 
     def _values(self, record: _Record) -> list[str]:
         """The record's fields as they go to COPY."""
@@ -592,8 +598,12 @@ class FileReader:
         ]
 
     def _newlines_copied(self, record: _Record) -> int:
-        unread = self._personal_places | self._left_out
-        return sum(value.count("\n") for place, value in enumerate(record.fields) if place not in unread)
+        lines = 0
+        for place, value in enumerate(record.fields):
+            if "\n" in value and place not in self._personal_places | self._left_out:
+                sent = self._treated[place](value, "") if place in self._treated else value
+                lines += sent.count("\n")
+        return lines
 
     # ---------------------------------------------------------------- JSON lines
 
@@ -603,8 +613,8 @@ class FileReader:
         if len(line) > MAX_FIELD:
             return _Record(line_no, line, [], ("oversized_field", f"the row has {len(line):,} characters"))
         try:
-            row = json.loads(line, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            row = _json_value(line)
+        except ValueError as error:
             return _Record(line_no, line, [], ("poison_json", f"the row is no readable JSON: {error}"))
         if not isinstance(row, dict):
             return _Record(line_no, line, [], ("poison_json", "the row is not a JSON object"))
@@ -664,7 +674,7 @@ class FileReader:
         if repeated:
             raise Refused(
                 "duplicate_header",
-                f"{where}, line 1: the header has {', '.join(repeated)} more than once.",
+                f"{where}, line 1: the header has {', '.join(map(self._told, repeated))} more than once.",
                 "Send the file with each column once.",
             )
         unknown = [name for name in names if self.feed.column(name) is None]
@@ -677,7 +687,8 @@ class FileReader:
                 hints.append(f"{name} (is it the column {similar!r}?)" if similar else name)
             raise Refused(
                 "missing_column",
-                f"{where}, line 1: required column missing: {', '.join(hints)}. The header is: {', '.join(names)}.",
+                f"{where}, line 1: required column missing: {', '.join(hints)}. The header is:"
+                f" {', '.join(map(self._told, names))}.",
                 "Send the file with the column under its contract name (docs/sources.md).",
             )
         if len(unknown) > _MAX_EXTRA_COLUMNS:
@@ -694,6 +705,10 @@ class FileReader:
         raw_names.update({column.name: column.raw_name for column in self.feed.columns})
         self.columns = [raw_names[name] for name in names if name in raw_names]
         self._treat_columns()
+
+    def _told(self, name: str) -> str:
+        """A column's name as it is told. What looks like no name may be a value: of a file without a header."""
+        return name if self.feed.column(name) or _LOOKS_LIKE_A_NAME.fullmatch(name) else "(not a name)"
 
     def _treat_columns(self) -> None:
         """Decide, column by column, what becomes of its values on their way to COPY."""
@@ -718,6 +733,7 @@ class FileReader:
                 self._numbers.append(place)
                 self._treated[place] = partial(_as_plain_number, _NUMBERS[self._manifest.number_format][1])
         self._personal_places = frozenset(personal)
+        self._json_places = frozenset(place for place, treat in self._treated.items() if treat is _masked_json)
 
     # ---------------------------------------------------------------- what was put aside
 
@@ -742,45 +758,58 @@ class FileReader:
         )
 
     def _accounted(self, record: _Record) -> dict[str, str]:
+        if not self._is_whole(record):
+            return {}
         wanted = (self.feed.store, "business_date", self.feed.money)
         return {
             name: self._treated[place](value, "") if place in self._numbers else value
             for place, (name, value) in enumerate(zip(self._names, record.fields, strict=False))
-            if name in wanted and len(record.fields) >= len(self._names)
+            if name in wanted and (place not in self._numbers or self._is_number(value))
         }
 
-    def _by_name(self, record: _Record) -> dict[str, str]:
-        """The row's fields by their names in the file, without personal ones; empty if ragged."""
-        if len(record.fields) < len(self._names):
-            return {}
-        hidden = self._personal_places | self._left_out
-        return {
-            name: mask(value)
-            for place, (name, value) in enumerate(zip(self._names, record.fields, strict=False))
-            if place not in hidden
-        }
+    def _is_whole(self, record: _Record) -> bool:
+        """Whether each field stands under its name."""
+        return len(record.fields) == len(self._names) + self._is_json  # of JSON, the extras come last
 
     def _safe_text(self, record: _Record) -> str:
         """The row's text for the quarantine, which holds no personal data."""
-        # beyond the cut, so that no number is cut in two before it is seen
-        text = mask(record.raw[: _MAX_RAW_TEXT + 100])
-        hidden = self._personal_places | self._left_out
-        if hidden:
-            fields = self._by_name(record)
-            if not fields:
-                return WITHHELD
-            if self._is_json:
-                text = json.dumps(fields, ensure_ascii=False)
-            else:
-                out = io.StringIO()
-                csv.writer(out, lineterminator="").writerow(
-                    PERSONAL if place in hidden and value else mask(value) for place, value in enumerate(record.fields)
-                )
-                text = out.getvalue()
+        if self._is_json:
+            text = self._safe_json(record.raw)
+        elif not (hidden := self._personal_places | self._left_out) and not self._json_places:
+            # beyond the cut, so that no number is cut in two before it is seen
+            text = mask(record.raw[: _MAX_RAW_TEXT + 100])
+        elif self._is_whole(record):
+            out = io.StringIO()
+            csv.writer(out, lineterminator="").writerow(
+                PERSONAL if place in hidden and value else self._safe_field(place, value)
+                for place, value in enumerate(record.fields)
+            )
+            text = out.getvalue()
+        else:
+            text = WITHHELD
         text = text.replace("\0", "\\x00")
         if len(text) > _MAX_RAW_TEXT:
             text = f"{text[:_MAX_RAW_TEXT]}… ({len(record.raw):,} characters)"
         return text.encode(errors="backslashreplace").decode()
+
+    def _safe_field(self, place: int, value: str) -> str:
+        return _masked_json(value, "") if value and place in self._json_places else mask(value)
+
+    def _safe_json(self, raw: str) -> str:
+        try:
+            row = _json_value(raw)
+        except ValueError:
+            return WITHHELD
+        if not isinstance(row, dict):
+            return WITHHELD
+        shown: dict[str, Any] = {}
+        for name, value in row.items():
+            column = self.feed.column(name)
+            if column is None:
+                shown |= masked({name: value})
+            else:
+                shown[name] = PERSONAL if column.personal and value else masked(value)
+        return mask(raw) if shown == row else _as_json(shown)
 
 
 def _within(ordered: list[int], first: int, count: int) -> list[int]:
@@ -793,9 +822,20 @@ def _masked_text(value: str, subject: str) -> str:
 
 def _masked_json(value: str, subject: str) -> str:
     try:
-        return _as_json(masked(json.loads(value, parse_float=Decimal, parse_constant=_refuse_constant)))
-    except (ValueError, RecursionError):
-        return value  # COPY says what it thinks of it
+        read = _json_value(value)
+    except ValueError:
+        return _NO_JSON
+    return _as_json(masked(read)) if _depth(read) <= _MAX_DEPTH else _NO_JSON
+
+
+def _json_value(text: str) -> Any:
+    """What a JSON text says, its numbers as written. Raises ValueError."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ArithmeticError as error:
+        raise ValueError("a number beyond all size") from error
 
 
 def _as_plain_number(plain: Callable[[str], str], value: str, subject: str) -> str:
@@ -873,8 +913,7 @@ def _raw_names(names: Collection[str]) -> dict[str, str]:
 
 def _gb18030_hint(header: bytes) -> str:
     try:
-        names = header.decode("gb18030").split(",")
+        header.decode("gb18030")
     except UnicodeDecodeError:
         return ""
-    readable = ", ".join(name for name in names if not name.isascii())[:60]
-    return f" As GB18030 it has the columns {readable!r}: then the manifest must say so."
+    return " It can be read as GB18030: then the manifest must say so."

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from memberhouse.errors import MemberhouseError
 from memberhouse.landing import Manifest
 from memberhouse.load import accounts, beside, checks
 from memberhouse.sources.contract import Feed
@@ -98,10 +99,16 @@ def _replay_batch(conn: psycopg.Connection[Any], batch_id: int, reasons: Collect
         out = {(finding.file_no, finding.line_no) for finding in broken}
         out |= {(repeat.file_no, repeat.line_no) for repeat in repeats}
         loaded = rows.keys() - out
-        conn.execute(
+        moved = conn.execute(
             sql.SQL("update {} set _batch_id = %s where _batch_id = %s").format(sql.Identifier("raw", feed.raw_table)),
             (batch_id, trial),
         )
+        if moved.rowcount != len(loaded):
+            raise MemberhouseError(
+                f"Of {len(loaded)} rows of batch {batch_id} that are in order now, {moved.rowcount} were found again;"
+                " nothing was changed.",
+                f"Replay them again; if it stays so: reindex index raw.{feed.batch_index}",
+            )
         checks.keep_repeats(conn, batch_id, twins)
         for places, outcome in ((loaded, "loaded"), (duplicate, "duplicate")):
             accounts.rebook(conn, feed, batch_id, [rows[place].row for place in places], "quarantined", outcome)

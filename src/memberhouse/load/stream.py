@@ -34,7 +34,8 @@ from memberhouse.vault import Tokens, Values, mask
 
 _REASONS_SHOWN = 3
 CONTRADICTION = "contradicts_earlier_row"
-TOO_MANY_BAD_ROWS = "too_many_bad_rows"
+# The second one: few enough rows would be bad if the list of stores had them all.
+TOO_MANY_BAD_ROWS, UNKNOWN_STORES = "too_many_bad_rows", "unknown_stores"
 
 # How values are written that senders write in many ways.
 _EXAMPLES = {
@@ -117,7 +118,7 @@ def not_done_yet(conn: psycopg.Connection[Any], batches: Sequence[LandedBatch], 
         if refusals:
             last = max(refusals, key=lambda entry: entry.batch_id)
             observed = _observed_sha256(batch)
-            stores_came = last.refusal_code == TOO_MANY_BAD_ROWS and newest_stores > last.change_no
+            stores_came = last.refusal_code == UNKNOWN_STORES and newest_stores > last.change_no
             if last.observed == observed and not stores_came:
                 report.still_refused.append(str(batch))
                 continue
@@ -177,7 +178,12 @@ class Stream:
             return self._load(batch, batch.manifest, feed, readers, values)
         except Refused as refusal:
             return self._refuse(batch, refusal, observed)
-        except psycopg.DataError as error:
+        except (
+            psycopg.DataError,
+            # a key too long for an index, JSON nested without end
+            psycopg.errors.ProgramLimitExceeded,
+            psycopg.errors.StatementTooComplex,
+        ) as error:
             unloadable = Refused(
                 "database_refused",
                 f"The database would not take the batch: {str(error).splitlines()[0]}.",
@@ -465,22 +471,27 @@ class Stream:
             (reject.code, reject.column, _with_place(work.readers[reject.file_no - 1], reject))
             for reject in sorted(work.rejects, key=lambda reject: (reject.file_no, reject.line_no))
         ]
-        return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, examples)
+        others = sum(reject.code != "unknown_store" for reject in work.rejects)
+        code = TOO_MANY_BAD_ROWS if others > self._bad_share * rows_in else UNKNOWN_STORES
+        return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, examples, code)
 
-    def _bad_rows_refusal(self, bad: str, rows: int, examples: Iterable[tuple[str, str | None, str]]) -> Refused:
+    def _bad_rows_refusal(
+        self, bad: str, rows: int, examples: Iterable[tuple[str, str | None, str]], code: str = TOO_MANY_BAD_ROWS
+    ) -> Refused:
         """examples: code, column and reason of each bad row; one reason is told for each code and column."""
         kinds: dict[tuple[str, str | None], list[str]] = defaultdict(list)
-        for code, column, reason in examples:
-            kinds[code, column].append(reason)
+        for kind, column, reason in examples:
+            kinds[kind, column].append(reason)
         common = "; ".join(
             f"{len(reasons):,} × {reasons[0]}"
             for reasons in sorted(kinds.values(), key=len, reverse=True)[:_REASONS_SHOWN]
         )
         return Refused(
-            TOO_MANY_BAD_ROWS,
+            code,
             f"{bad} of {rows:,} rows are bad, more than the allowed {self._bad_share:.0%}. Most common: {common}.",
-            "Correct the cause at the sender; for unknown stores, load the stores file: the batch is then"
-            " tried again by itself.",
+            "Load the list with these stores: the batch is then tried again by itself."
+            if code == UNKNOWN_STORES
+            else "Correct the cause at the sender.",
         )
 
     def _take_notice(self, notice: psycopg.errors.Diagnostic) -> None:

@@ -18,9 +18,10 @@ _PERSONAL_TEXT = re.compile(
     r"|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
 _PERSONAL_NAME = re.compile(
-    r"phone|mobile|cellphone|^tel$|e_?mail|open_?id|union_?id|birth|address|id_?card|passport"
-    r"|^(?:(?:full|first|last|given|family|member|customer|user|nick|real|contact)_?)?name$"
-    r"|手机|电话|姓名|邮箱|生日|地址|身份证|微信|昵称"
+    r"phone|mobile|cellphone|^tel$|e_?mail|open_?id|union_?id|birth|^dob$|address|id_?card|passport"
+    r"|^(?:[a-z_]*(?:full|first|last|given|family|member|customer|user|nick|real|contact|cashier|staff|clerk|person"
+    r"|recipient|receiver|consignee|buyer|holder)_?)?name$"
+    r"|手机|电话|姓名|邮箱|生日|地址|身份证|微信|昵称|收货人|收件人|联系人"
 )
 
 

@@ -18,7 +18,7 @@ final as (
         batches.state,
         batches.reason,
         batches.state = 'refused'
-        and batches.refusal_code = 'too_many_bad_rows'
+        and batches.refusal_code in ('too_many_bad_rows', 'unknown_stores')
         and not exists (
             select 1 from batches as later
             where

@@ -251,7 +251,7 @@ class Mess:
                 header, *lines = self._content(batch).splitlines()
                 found = [place for place, line in enumerate(lines, 2) if line.startswith(POP_UP.encode() + b",")]
                 if len(found) * ROOM_FOR_ONE > len(lines):
-                    self._log("unknown_store_for_a_while", batch, "refused:too_many_bad_rows", key=POP_UP)
+                    self._log("unknown_store_for_a_while", batch, "refused:unknown_stores", key=POP_UP)
                     continue
                 for place in found:
                     self._log(
