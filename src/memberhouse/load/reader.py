@@ -25,7 +25,9 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 from operator import add
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from memberhouse.landing.manifest import FileEntry, Manifest
 from memberhouse.landing.root import AnyPath, sha256_of
@@ -143,8 +145,7 @@ class _Block:
         )
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(NamedTuple):
     """One record: where it starts, its text, and its fields or what is wrong with it."""
 
     line_no: int
@@ -314,6 +315,7 @@ class FileReader:
         wanted_copy, wanted_own = sorted(copy_lines), sorted(line_nos)
         wanted_copy_set, wanted_own_set = set(wanted_copy), set(wanted_own)
         copy_line = 1
+        put_aside = {reject.line_no for reject in self.rejects}
         reader = FileReader(self._path.parent, self.entry, self.file_no, self._manifest, self.feed, self._personal)
         reader.open()
         for block, clean in zip(reader._body(), self._clean, strict=True):
@@ -323,6 +325,22 @@ class FileReader:
                 for number in _within(wanted_own, block.first_line, len(block.lines)):
                     found[number] = reader._located(block, number - block.first_line)
                 copy_line += len(block.lines)
+                continue
+            if self._is_json:
+                # most lines need not be read for it: a value has a newline only where there is an escape
+                for place, line in enumerate(block.text_lines):
+                    line_no = block.first_line + place
+                    if line_no in put_aside or not line.strip():
+                        continue
+                    copy_line += 1
+                    escaped = "\\n" in line or "\\u" in line
+                    if escaped or copy_line in wanted_copy_set or line_no in wanted_own_set:
+                        record = reader._json_record(line_no, line, undecodable=False)
+                        copy_line += reader._newlines_copied(record)
+                        if copy_line in wanted_copy_set:
+                            found[copy_line] = reader._found(record)
+                        if line_no in wanted_own_set:
+                            found[line_no] = reader._found(record)
                 continue
             for record in reader._records(block):
                 if record.wrong is not None:
@@ -590,6 +608,8 @@ class FileReader:
 
     def _values(self, record: _Record) -> list[str]:
         """The record's fields as they go to COPY."""
+        if not self._treated and not self._left_out:
+            return record.fields
         subject = record.fields[self._subject]
         return [
             self._treated[place](value, subject) if value and place in self._treated else value
@@ -618,7 +638,7 @@ class FileReader:
             return _Record(line_no, line, [], ("poison_json", f"the row is no readable JSON: {error}"))
         if not isinstance(row, dict):
             return _Record(line_no, line, [], ("poison_json", "the row is not a JSON object"))
-        if _depth(row) > _MAX_DEPTH:
+        if _may_be_deep(line) and _depth(row) > _MAX_DEPTH:
             return _Record(line_no, line, [], ("poison_json", f"the row is nested deeper than {_MAX_DEPTH} levels"))
         values: list[str] = []
         for column in self.feed.columns:
@@ -629,19 +649,18 @@ class FileReader:
                 return _Record(line_no, line, [], ("wrong_type", f"{column.name} holds a nested value"))
             else:
                 values.append(_as_text(value))
-        self.extra_names.update(row)
-        self.withheld_names.update(filter(sounds_personal, row))
+        if row:
+            self.extra_names.update(row)
+            self.withheld_names.update(filter(sounds_personal, row))
         values.append(_as_json(masked(row)) if row else "")
-        if any("\0" in value for value in values) or "\\u0000" in line:
-            return _Record(line_no, line, [], ("nul_byte", "the row has a NUL character"))
-        wrong = self._wrong_value(values)
-        if wrong:
-            return _Record(line_no, line, values, wrong)
-        try:
-            "".join(values).encode()
-        except UnicodeEncodeError:
-            return _Record(line_no, line, [], ("poison_json", "the row has a lone surrogate"))
-        return _Record(line_no, line, values)
+        if "\\u" in line:  # only an escape can name what a text of the database cannot hold
+            if any("\0" in value for value in values) or "\\u0000" in line:
+                return _Record(line_no, line, [], ("nul_byte", "the row has a NUL character"))
+            try:
+                "".join(values).encode()
+            except UnicodeEncodeError:
+                return _Record(line_no, line, [], ("poison_json", "the row has a lone surrogate"))
+        return _Record(line_no, line, values, self._wrong_value(values))
 
     # ---------------------------------------------------------------- the header
 
@@ -825,13 +844,20 @@ def _masked_json(value: str, subject: str) -> str:
         read = _json_value(value)
     except ValueError:
         return _NO_JSON
-    return _as_json(masked(read)) if _depth(read) <= _MAX_DEPTH else _NO_JSON
+    if _may_be_deep(value) and _depth(read) > _MAX_DEPTH:
+        return _NO_JSON
+    return _as_json(masked(read))
 
 
 def _json_value(text: str) -> Any:
     """What a JSON text says, its numbers as written. Raises ValueError."""
+    if not _LONG_NUMBER.search(text):  # a shorter one is the same as a double
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # the other one says why, or is less strict
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except ArithmeticError as error:
@@ -876,12 +902,26 @@ def _depth(value: Any) -> int:
     return depth
 
 
+def _may_be_deep(text: str) -> bool:
+    """Whether there are brackets enough for more levels than a message of an app has."""
+    return text.count("{") + text.count("[") > _MAX_DEPTH
+
+
 def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=float)
+    try:
+        return orjson.dumps(value, default=float).decode()
+    except TypeError:  # a number of more than 64 bits, half a character
+        return _ENCODER.encode(value)
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON value")
+
+
+_LONG_NUMBER = re.compile(r"\d{16}")
+# made once: json.loads and json.dumps make them anew for each call
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=float)
 
 
 def _as_text(value: Any) -> str:

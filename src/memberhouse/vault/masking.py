@@ -6,9 +6,11 @@ A guard, not a promise: names in free text can't be told from other words.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 MASK = "(withheld)"
+_SMALL = 10**9  # a number up to it is no phone number
 
 # Each alternative begins at a boundary and has an end, so a text of any length is read once.
 _PERSONAL_TEXT = re.compile(
@@ -25,6 +27,7 @@ _PERSONAL_NAME = re.compile(
 )
 
 
+@lru_cache(maxsize=10_000)
 def sounds_personal(name: str) -> bool:
     """Whether a column or key that nobody declared sounds as if it held personal data."""
     return _PERSONAL_NAME.search(re.sub(r"[\W_]+", "_", name.casefold())) is not None
@@ -32,14 +35,15 @@ def sounds_personal(name: str) -> bool:
 
 def mask(text: str) -> str:
     """The text without phone numbers, e-mail addresses and identity card numbers."""
-    return _PERSONAL_TEXT.sub(MASK, text)
+    # the shortest that could be one is an address such as a@b.cn
+    return _PERSONAL_TEXT.sub(MASK, text) if len(text) > 4 else text
 
 
 def masked(value: Any) -> Any:
     """A JSON value without what looks or sounds personal, at any depth."""
     if isinstance(value, str):
         return mask(value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and abs(value) > _SMALL:
         return MASK if mask(str(value)) != str(value) else value
     if isinstance(value, list):
         return [masked(each) for each in value]
