@@ -66,8 +66,9 @@ class OutletEvents(dict[Any, Any]):
     ],
 )
 def test_the_business_date_is_head_offices_date_when_the_interval_begins(
-    shared: ModuleType, start: str, day: date
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, start: str, day: date
 ) -> None:
+    monkeypatch.setattr(shared, "HEAD_OFFICE_ZONE", "America/New_York")
     assert shared.business_date(datetime.fromisoformat(start).replace(tzinfo=UTC)) == day
 
 
