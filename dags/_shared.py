@@ -168,3 +168,11 @@ def parts_to_load_until(day: date, sources: Collection[str]) -> list[tuple[int, 
 
     parts = parts_to_load(Settings.from_env(), landing(), until=day, sources=sources)
     return [(number, parts) for number in range(parts)]
+
+
+def record_delivery_until(day: date, sources: Collection[str]) -> None:
+    """Write down that ``sources`` were loaded up to ``day``, all parts of them."""
+    from memberhouse.load import record_delivery
+    from memberhouse.settings import Settings
+
+    record_delivery(Settings.from_env(), sources, day)

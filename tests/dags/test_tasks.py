@@ -113,8 +113,13 @@ def test_tills_are_loaded_in_parts_after_reference_data(
         ({"pos"}, (1, 3)),
         ({"pos"}, (2, 3)),
     ]
+    delivered: list[Any] = []
+    monkeypatch.setattr(
+        "memberhouse.load.record_delivery", lambda settings, sources, until: delivered.append((set(sources), until))
+    )
     outlets = OutletEvents()
     task("ingest_pos", "deliver")(data_interval_start=CHRISTMAS_EVE, outlet_events=outlets)
+    assert delivered == [({"pos"}, date(2017, 12, 24))]
     assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
 
 
