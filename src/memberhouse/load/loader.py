@@ -68,8 +68,8 @@ def load_landed(
                 report = _run(conn, load_streams, batches, progress)
                 if any(result.batch.startswith("reference/stores/") for result in report.loaded):
                     report.replayed = replay(conn, REASONS_OF_STORES)
-                    if any(result.code == TOO_MANY_BAD_ROWS for result in report.refused):
-                        # of a store that came with a later date, perhaps
+                    if report.still_refused or any(result.code == TOO_MANY_BAD_ROWS for result in report.refused):
+                        # of a store that came with a later date, perhaps, or only now
                         report.follow(_run(conn, load_streams, batches, progress))
             step.summary = report.summary()
             # one of several parts is no delivery: the others may not have ended
