@@ -29,7 +29,7 @@ RAW_APP = Asset("raw_app")
 BI_CORE = Asset("bi_core")
 
 # A business date begins and ends by head office's clock.
-HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE", "Asia/Shanghai")
+HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE") or "Asia/Shanghai"
 
 # The interval of business date D is [D 04:00, D+1 04:00): every till has delivered by then, and no change
 # of the clocks falls on that hour.
@@ -129,7 +129,7 @@ def landing() -> Any:
 
     place = os.environ.get("MEMBERHOUSE_LANDING") or str(Settings.from_env().home / "landing")
     if "://" in place:
-        return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION"))
+        return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION") or None)
     return Path(place)
 
 

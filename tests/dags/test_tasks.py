@@ -142,10 +142,26 @@ def test_a_landing_root_in_object_storage_is_reached_by_airflows_connection(
     assert (root.protocol, root.path, root.conn_id) == ("s3", "bucket/landing", "drops")
 
 
+def test_what_is_set_to_nothing_is_not_set(shared: ModuleType, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_OFFICE_ZONE", "LAST_BUSINESS_DATE", "APP_URL", "LANDING_KEEP_DAYS", "LANDING"):
+        monkeypatch.setenv(f"MEMBERHOUSE_{name}", "")
+    anew = read_again(shared)
+    assert (anew.HEAD_OFFICE_ZONE, anew.END, anew.APP_RESOURCES) == ("Asia/Shanghai", None, [])
+    assert (anew.landing_keep_days(), anew.landing()) == (90, home / "landing")
+    monkeypatch.setenv("MEMBERHOUSE_LANDING", "s3://bucket/landing")
+    monkeypatch.setenv("MEMBERHOUSE_LANDING_CONNECTION", "")
+    assert anew.landing().conn_id is None
+
+
 @pytest.fixture
 def shared_with_app(shared: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """dags/_shared.py as it is where a back end of the app is configured."""
     monkeypatch.setenv("MEMBERHOUSE_APP_URL", "http://app.example")
+    return read_again(shared)
+
+
+def read_again(shared: ModuleType) -> ModuleType:
+    """dags/_shared.py as the environment makes it now."""
     spec = importlib.util.spec_from_file_location("_shared_with_app", str(shared.__file__))
     assert spec is not None
     assert spec.loader is not None
