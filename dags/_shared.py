@@ -21,7 +21,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
+from memberhouse.errors import AppNotReached, DatabaseLost, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract.resources import RESOURCES
 
 RAW_POS = Asset("raw_pos")
@@ -76,6 +76,7 @@ TASK_DEFAULTS: dict[str, Any] = {
         rules=[
             RetryRule(DatabaseLost, action=RetryAction.DEFAULT),
             RetryRule(AppNotReached, action=RetryAction.DEFAULT),
+            RetryRule(ExtractionUnderWay, action=RetryAction.DEFAULT),
             RetryRule(MemberhouseError, action=RetryAction.FAIL),
         ]
     ),

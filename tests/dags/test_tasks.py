@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
+from memberhouse.errors import AppNotReached, DatabaseLost, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract import RESOURCES
 from memberhouse.load import BatchResult, LoadReport
 from memberhouse.warehouse import Overtaken
@@ -384,5 +384,5 @@ def test_what_memberhouse_reports_is_not_tried_again_and_anything_else_is(shared
     policy = shared.TASK_DEFAULTS["retry_policy"]
     assert policy.evaluate(MemberhouseError("m", "n"), 1, 2).action.value == "fail"
     assert policy.evaluate(ConnectionError(), 1, 2).action.value == "default"
-    assert policy.evaluate(DatabaseLost("m", "n"), 1, 2).action.value == "default"
-    assert policy.evaluate(AppNotReached("m", "n"), 1, 2).action.value == "default"
+    for passes in (DatabaseLost, AppNotReached, ExtractionUnderWay):
+        assert policy.evaluate(passes("m", "n"), 1, 2).action.value == "default"

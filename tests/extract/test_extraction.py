@@ -22,7 +22,7 @@ from tests.conservation import assert_conserved
 from tests.extract.conftest import DAY, QUICK, Road
 from tests.load.conftest import empty
 
-from memberhouse.errors import AppNotReached, MemberhouseError
+from memberhouse.errors import AppNotReached, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract import RESOURCES
 from memberhouse.landing import find_batches, write_batch
 from memberhouse.landing.batches import NewFile
@@ -193,7 +193,7 @@ class TestTheSameAgain:
         road.extract("coupons")
         with (road.settings.home / "extracting/coupons.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with pytest.raises(MemberhouseError, match="coupons is being extracted already"):
+            with pytest.raises(ExtractionUnderWay, match="coupons is being extracted already"):
                 road.extract("coupons")
 
 
