@@ -21,7 +21,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
+from memberhouse.errors import AppNotReached, DatabaseLost, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract.resources import RESOURCES
 
 RAW_POS = Asset("raw_pos")
@@ -29,7 +29,7 @@ RAW_APP = Asset("raw_app")
 BI_CORE = Asset("bi_core")
 
 # A business date begins and ends by head office's clock.
-HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE", "Asia/Shanghai")
+HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE") or "Asia/Shanghai"
 
 # The interval of business date D is [D 04:00, D+1 04:00): every till has delivered by then, and no change
 # of the clocks falls on that hour.
@@ -76,6 +76,7 @@ TASK_DEFAULTS: dict[str, Any] = {
         rules=[
             RetryRule(DatabaseLost, action=RetryAction.DEFAULT),
             RetryRule(AppNotReached, action=RetryAction.DEFAULT),
+            RetryRule(ExtractionUnderWay, action=RetryAction.DEFAULT),
             RetryRule(MemberhouseError, action=RetryAction.FAIL),
         ]
     ),
@@ -129,7 +130,7 @@ def landing() -> Any:
 
     place = os.environ.get("MEMBERHOUSE_LANDING") or str(Settings.from_env().home / "landing")
     if "://" in place:
-        return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION"))
+        return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION") or None)
     return Path(place)
 
 
@@ -168,3 +169,11 @@ def parts_to_load_until(day: date, sources: Collection[str]) -> list[tuple[int, 
 
     parts = parts_to_load(Settings.from_env(), landing(), until=day, sources=sources)
     return [(number, parts) for number in range(parts)]
+
+
+def record_delivery_until(day: date, sources: Collection[str]) -> None:
+    """Write down that ``sources`` were loaded up to ``day``, all parts of them."""
+    from memberhouse.load import record_delivery
+    from memberhouse.settings import Settings
+
+    record_delivery(Settings.from_env(), sources, day)

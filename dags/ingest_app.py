@@ -22,7 +22,8 @@ rows loaded, quarantined, refused. A refused batch has its reason in `ops.batch`
 stays, and the next extraction brings its rows again. See docs/runbook.md.
 
 **Rerun safety.** Safe at any time, twice at once too: what is extracted again is a declared duplicate, and a batch
-that is loaded is left alone.
+that is loaded is left alone. A resource that is being extracted already is tried again a little later, twice; clear the
+task if that was too early.
 """
 
 from datetime import timedelta

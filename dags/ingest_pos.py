@@ -12,8 +12,8 @@ are not run one by one, because one run loads whatever is missing.
 Airflow connection that `MEMBERHOUSE_LANDING_CONNECTION` names. Reference data comes first, because the rest refers to
 it; the tills' batches are loaded in as many parts side by side as there are batches for.
 
-**Outputs.** `raw`, `quarantine`, a row a batch in `ops.batch`; the asset `raw_pos` with `as_of`, the
-business date.
+**Outputs.** `raw`, `quarantine`, a row a batch in `ops.batch`; when all parts are loaded, the day counts as delivered
+(a row in `ops.step`), and the asset `raw_pos` has `as_of`, the business date.
 
 **Triage.** The task's log ends with one sentence: batches and rows loaded, quarantined, refused. A refused
 batch has its reason in `ops.batch` and raised an alert; have it delivered again, then run the DAG again.
@@ -33,6 +33,7 @@ from _shared import (
     business_date,
     load_landed_until,
     parts_to_load_until,
+    record_delivery_until,
 )
 
 
@@ -61,7 +62,9 @@ def ingest_pos():
 
     @task(outlets=[RAW_POS])
     def deliver(data_interval_start=None, outlet_events=None) -> None:
-        outlet_events[RAW_POS].extra = {"as_of": business_date(data_interval_start).isoformat()}
+        day = business_date(data_interval_start)
+        record_delivery_until(day, sources=("pos",))
+        outlet_events[RAW_POS].extra = {"as_of": day.isoformat()}
 
     parts = find()
     load_reference() >> parts

@@ -66,10 +66,12 @@ class Chain:
         """A sale of one unit; ``named`` says by what the member is named, and other columns of the receipt."""
         self._ring("sale", receipt_no, day, store, 1, amount, delivered or day, named)
 
-    def take_back(self, receipt_no: str, day: date, sold: tuple[str, date] | None, amount: int = 10) -> None:
-        """A return of one unit; ``sold``: number and date of the sale that it names."""
-        named = {"original_receipt_no": sold[0], "original_business_date": sold[1]} if sold else {}
-        self._ring("return", receipt_no, day, "S1", -1, amount, day, named)
+    def take_back(
+        self, receipt_no: str, day: date, sold: tuple[str, date] | None, amount: int = 10, **named: Any
+    ) -> None:
+        """A return of one unit; ``sold``: number and date of the sale that it names; ``named`` as in `sell`."""
+        of_sale = {"original_receipt_no": sold[0], "original_business_date": sold[1]} if sold else {}
+        self._ring("return", receipt_no, day, "S1", -1, amount, day, of_sale | named)
 
     def _ring(
         self,

@@ -86,7 +86,7 @@ def up(with_airflow: bool) -> None:
         from memberhouse.local import airflow, app_backend
 
         click.echo(str(airflow.up(settings, progress=_say)))
-        if app_backend.folder(settings).exists():
+        if app_backend.clock(settings):
             app_backend.up(settings)
 
 

@@ -25,3 +25,7 @@ class DatabaseLost(MemberhouseError):
 
 class AppNotReached(MemberhouseError):
     """The app's back end did not answer, or only with errors that pass. Later it may."""
+
+
+class ExtractionUnderWay(MemberhouseError):
+    """Another extraction of the same resource has not ended. When it has, nothing is in the way."""

@@ -50,11 +50,12 @@ class Settings:
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Read the settings from the environment; relative paths count from the working folder."""
+        """Read the settings from the environment, where empty is not set; relative paths count from the working
+        folder."""
         return cls(
-            home=Path(os.environ.get("MEMBERHOUSE_HOME", ".memberhouse")).absolute(),
+            home=Path(os.environ.get("MEMBERHOUSE_HOME") or ".memberhouse").absolute(),
             database_url=os.environ.get("DATABASE_URL") or None,
-            project_root=Path(os.environ.get("MEMBERHOUSE_PROJECT", PROJECT_ROOT)).absolute(),
+            project_root=Path(os.environ.get("MEMBERHOUSE_PROJECT") or PROJECT_ROOT).absolute(),
             alert_webhook=os.environ.get("MEMBERHOUSE_ALERT_WEBHOOK") or None,
             app=_app_back_end(),
             app_token=_app_token(),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from memberhouse.errors import AppNotReached, DatabaseLost, MemberhouseError
+from memberhouse.errors import AppNotReached, DatabaseLost, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract import RESOURCES
 from memberhouse.load import BatchResult, LoadReport
 from memberhouse.warehouse import Overtaken
@@ -66,8 +66,9 @@ class OutletEvents(dict[Any, Any]):
     ],
 )
 def test_the_business_date_is_head_offices_date_when_the_interval_begins(
-    shared: ModuleType, start: str, day: date
+    shared: ModuleType, monkeypatch: pytest.MonkeyPatch, start: str, day: date
 ) -> None:
+    monkeypatch.setattr(shared, "HEAD_OFFICE_ZONE", "America/New_York")
     assert shared.business_date(datetime.fromisoformat(start).replace(tzinfo=UTC)) == day
 
 
@@ -112,8 +113,13 @@ def test_tills_are_loaded_in_parts_after_reference_data(
         ({"pos"}, (1, 3)),
         ({"pos"}, (2, 3)),
     ]
+    delivered: list[Any] = []
+    monkeypatch.setattr(
+        "memberhouse.load.record_delivery", lambda settings, sources, until: delivered.append((set(sources), until))
+    )
     outlets = OutletEvents()
     task("ingest_pos", "deliver")(data_interval_start=CHRISTMAS_EVE, outlet_events=outlets)
+    assert delivered == [({"pos"}, date(2017, 12, 24))]
     assert outlets.extras() == {"raw_pos": {"as_of": "2017-12-24"}}
 
 
@@ -136,10 +142,26 @@ def test_a_landing_root_in_object_storage_is_reached_by_airflows_connection(
     assert (root.protocol, root.path, root.conn_id) == ("s3", "bucket/landing", "drops")
 
 
+def test_what_is_set_to_nothing_is_not_set(shared: ModuleType, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_OFFICE_ZONE", "LAST_BUSINESS_DATE", "APP_URL", "LANDING_KEEP_DAYS", "LANDING"):
+        monkeypatch.setenv(f"MEMBERHOUSE_{name}", "")
+    anew = read_again(shared)
+    assert (anew.HEAD_OFFICE_ZONE, anew.END, anew.APP_RESOURCES) == ("Asia/Shanghai", None, [])
+    assert (anew.landing_keep_days(), anew.landing()) == (90, home / "landing")
+    monkeypatch.setenv("MEMBERHOUSE_LANDING", "s3://bucket/landing")
+    monkeypatch.setenv("MEMBERHOUSE_LANDING_CONNECTION", "")
+    assert anew.landing().conn_id is None
+
+
 @pytest.fixture
 def shared_with_app(shared: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """dags/_shared.py as it is where a back end of the app is configured."""
     monkeypatch.setenv("MEMBERHOUSE_APP_URL", "http://app.example")
+    return read_again(shared)
+
+
+def read_again(shared: ModuleType) -> ModuleType:
+    """dags/_shared.py as the environment makes it now."""
     spec = importlib.util.spec_from_file_location("_shared_with_app", str(shared.__file__))
     assert spec is not None
     assert spec.loader is not None
@@ -362,5 +384,5 @@ def test_what_memberhouse_reports_is_not_tried_again_and_anything_else_is(shared
     policy = shared.TASK_DEFAULTS["retry_policy"]
     assert policy.evaluate(MemberhouseError("m", "n"), 1, 2).action.value == "fail"
     assert policy.evaluate(ConnectionError(), 1, 2).action.value == "default"
-    assert policy.evaluate(DatabaseLost("m", "n"), 1, 2).action.value == "default"
-    assert policy.evaluate(AppNotReached("m", "n"), 1, 2).action.value == "default"
+    for passes in (DatabaseLost, AppNotReached, ExtractionUnderWay):
+        assert policy.evaluate(passes("m", "n"), 1, 2).action.value == "default"

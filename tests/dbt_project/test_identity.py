@@ -150,6 +150,17 @@ def returned_before_the_sale_is_known(chain: Chain, step: int) -> None:
         chain.deliver("pos", "member_status", STEPS[2], status)
 
 
+def returned_by_a_test(chain: Chain, step: int) -> None:
+    """On days on which nothing else happens, so that nothing else touches them."""
+    if step == 0:
+        chain.deliver("pos", "enrolments", DAY, enrolment("tester:C", DAY))
+        chain.sell("tester:sold", DAY + days(31))
+        chain.take_back("tester:back", DAY + days(39), ("tester:sold", DAY + days(31)), member_card_no="tester:C")
+    if step == 2:
+        status = {"card_no": "tester:C", "status": "test", "at": at(DAY)}
+        chain.deliver("pos", "member_status", STEPS[2], status)
+
+
 STORIES = (
     app_and_card_linked_later,
     merged_after_purchases,
@@ -157,6 +168,7 @@ STORIES = (
     claims_on_the_edge,
     enrolled_far_back,
     returned_before_the_sale_is_known,
+    returned_by_a_test,
 )
 
 
@@ -421,6 +433,13 @@ def test_a_return_says_whether_its_sale_is_known(chain: Chain) -> None:
     assert chain.read(statement, first) == [("back:late",), *always]
     assert chain.read(statement, second) == always
     assert chain.read(statement, third) == chain.read(statement, last) == [*always, ("back:test",)]
+
+
+def test_a_sale_qualifies_again_when_who_returned_it_turns_out_to_be_a_test(chain: Chain) -> None:
+    statement = "select is_qualifying, unqualified_on from bi.fct_receipt where receipt_no = 'tester:sold'"
+    _, second, third, last = chain.releases
+    assert chain.read(statement, second) == [(False, DAY + days(39))]
+    assert chain.read(statement, third) == chain.read(statement, last) == [(True, None)]
 
 
 def test_an_enrolment_entered_after_more_than_30_days_waits_for_approval(chain: Chain) -> None:

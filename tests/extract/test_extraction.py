@@ -22,7 +22,7 @@ from tests.conservation import assert_conserved
 from tests.extract.conftest import DAY, QUICK, Road
 from tests.load.conftest import empty
 
-from memberhouse.errors import AppNotReached, MemberhouseError
+from memberhouse.errors import AppNotReached, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract import RESOURCES
 from memberhouse.landing import find_batches, write_batch
 from memberhouse.landing.batches import NewFile
@@ -85,17 +85,37 @@ class TestTheWatermark:
         fill(road.back_end)
         road.bring("coupons")
         road.pass_time(days=1)
-        for number in range(5):
+        for number in range(21):
             road.back_end.put("coupons", coupon(100 + number, NOW, face_value="a lot"))
         assert [result.code for result in road.bring("coupons").refused] == ["too_many_bad_rows"]
         assert road.watermark("coupons") == NOW
         # corrected: the next extraction begins where the refused one did, and brings its rows again
-        for number in range(5):
+        for number in range(21):
             road.back_end.put("coupons", coupon(100 + number, NOW, face_value=5))
         assert road.extract("coupons").updated_since == NOW - OVERLAP
         road.load()
         assert road.watermark("coupons") == NOW + timedelta(days=1)
         road.assert_same("coupons", "coupon_id", "updated_at")
+
+    def test_moves_past_twenty_bad_rows_however_few_are_beside_them(self, road: Road) -> None:
+        for number in range(20):
+            road.back_end.put("coupons", coupon(number, NOW, face_value="a lot"))
+        report = road.bring("coupons")
+        assert (report.refused, report.rows_quarantined) == ([], 20)
+        assert road.watermark("coupons") == NOW
+        assert_conserved(road.settings)
+
+    def test_moves_past_a_line_that_is_alone_on_its_day_and_contradicts_an_earlier_one(self, road: Road) -> None:
+        line = {**receipt(1, "2026-03-01"), "line_no": 1, "sku": "A", "quantity": 1}
+        del line["sold_at"]
+        road.back_end.put("receipt_lines", line)
+        road.bring("receipt_lines")
+        road.pass_time(hours=1)
+        road.back_end.put("receipt_lines", line | {"net_amount": 99})
+        assert road.bring("receipt_lines").refused == []
+        assert road.rejected() == [("contradicts_earlier_row", None)]
+        assert road.watermark("receipt_lines") == NOW + timedelta(hours=1)
+        assert [row["net_amount"] for row in road.held("receipt_lines")] == [10.5]
 
     def test_counts_an_extraction_of_orders_when_the_batches_of_all_its_days_are_taken(self, road: Road) -> None:
         for number, day in enumerate(["2026-03-01", "2026-03-02"]):
@@ -173,7 +193,7 @@ class TestTheSameAgain:
         road.extract("coupons")
         with (road.settings.home / "extracting/coupons.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with pytest.raises(MemberhouseError, match="coupons is being extracted already"):
+            with pytest.raises(ExtractionUnderWay, match="coupons is being extracted already"):
                 road.extract("coupons")
 
 

@@ -70,6 +70,17 @@ class TestEnvironment:
         (tmp_path / airflow.ENVIRONMENT_FILE).write_text(json.dumps({name: "2017-12-31"}))
         assert airflow.environment(settings, "dbname=airflow", 8080, KEYS, {})[name] == "2017-12-31"
 
+    @pytest.mark.parametrize(
+        ("given", "passed_on"),
+        [("s3://bucket/landing", "s3://bucket/landing"), ("tills", f"{Path('tills').absolute()}")],
+    )
+    def test_a_landing_root_reaches_the_tasks_wherever_they_run(
+        self, tmp_path: Path, given: str, passed_on: str
+    ) -> None:
+        settings = Settings(tmp_path, None, PROJECT_ROOT)
+        env = airflow.environment(settings, "dbname=airflow", 8080, KEYS, {"MEMBERHOUSE_LANDING": given})
+        assert env["MEMBERHOUSE_LANDING"] == passed_on
+
 
 def test_before_anything_was_started_all_is_down_and_stopping_is_fine(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "home", None, PROJECT_ROOT)

@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from memberhouse import db
 from memberhouse.local import airflow, postgres
+from memberhouse.settings import Settings
 
 Compose = dict[str, Any]
 
@@ -215,6 +216,37 @@ def test_the_example_lists_exactly_the_secrets_and_no_values(root: Path, compose
     listed = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert set(listed) == set(re.findall(r"\$\{([A-Z_]+):\?", compose_text))
     assert set(listed.values()) == {""}
+
+
+def test_whatever_the_tasks_read_from_the_environment_can_be_set(compose: Compose, root: Path) -> None:
+    read = "".join((root / file).read_text("utf-8") for file in ("dags/_shared.py", "src/memberhouse/settings.py"))
+    # of a data set that has ended, and of a checkout that is elsewhere
+    not_here = {"MEMBERHOUSE_LAST_BUSINESS_DATE", "MEMBERHOUSE_PROJECT"}
+    given = compose["services"]["scheduler"]["environment"]
+    assert set(re.findall(r'"(MEMBERHOUSE_[A-Z_]+)"', read)) - not_here <= set(given)
+    assert given["MEMBERHOUSE_LANDING"] == "${MEMBERHOUSE_LANDING:-/var/lib/memberhouse/landing}"
+
+
+def test_the_example_names_what_may_be_added(root: Path, compose_text: str) -> None:
+    example = (root / ".env.example").read_text(encoding="utf-8")
+    optional = set(re.findall(r"\$\{([A-Z_]+):-", compose_text))
+    assert set(re.findall(r"^#   (MEMBERHOUSE_[A-Z_]+) ", example, re.MULTILINE)) == optional
+
+
+def test_what_is_left_out_of_it_is_empty_for_the_tasks_and_means_the_default(
+    compose_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optional = [*re.findall(r"\$\{([A-Z_]+):-", compose_text), "MEMBERHOUSE_HOME", "MEMBERHOUSE_PROJECT"]
+    monkeypatch.setenv("MEMBERHOUSE_APP_URL", "http://app.example")
+    without = [name for name in optional if name != "MEMBERHOUSE_APP_URL"]
+    for name in without:
+        monkeypatch.delenv(name, raising=False)
+    expected = Settings.from_env()
+    for name in without:
+        monkeypatch.setenv(name, "")
+    assert Settings.from_env() == expected
+    monkeypatch.setenv("MEMBERHOUSE_APP_URL", "")
+    assert Settings.from_env().app is None
 
 
 def test_the_examples_own_recipe_fills_every_name(root: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.shop import DAY, Shop
 
 from memberhouse import db, gate, ledger, release
 from memberhouse import warehouse as building
-from memberhouse.load import delivered_until
+from memberhouse.load import delivered_until, record_delivery
 from memberhouse.settings import PROJECT_ROOT, Settings
 from memberhouse.warehouse import Overtaken
 from memberhouse.warehouse.dbt import NodeResult
@@ -241,6 +241,25 @@ def test_a_day_is_delivered_when_every_source_was_loaded_up_to_it(till_of_all_so
     assert delivered() == DAY
     till.load(sources=("pos", "reference"), until=EARLIER)
     assert delivered() == DAY
+
+
+def test_one_of_several_parts_is_no_delivery_and_all_of_them_are_when_that_is_recorded(
+    till_of_all_sources: Till,
+) -> None:
+    till = till_of_all_sources
+    for number in range(2):
+        till.load(sources=("pos",), until=DAY, part=(number, 2))
+    assert delivered_until(till.warehouse, ("pos",)) is None
+    record_delivery(till.warehouse, ("pos",), DAY)
+    assert delivered_until(till.warehouse, ("pos",)) == DAY
+
+
+def test_a_delivery_says_nothing_of_a_load_that_went_wrong(till_of_all_sources: Till) -> None:
+    assert till_of_all_sources.load(sources=("pos",), until=DAY).refused
+    record_delivery(till_of_all_sources.warehouse, ("pos",), DAY)
+    trouble = ledger.last_trouble(till_of_all_sources.warehouse)
+    assert trouble is not None
+    assert trouble.step == "load"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 
 from memberhouse import db, ledger
-from memberhouse.errors import MemberhouseError
+from memberhouse.errors import ExtractionUnderWay, MemberhouseError
 from memberhouse.extract.pages import Pages, Patience
 from memberhouse.extract.resources import ORDER_RESOURCES, RESOURCES
 from memberhouse.landing import AnyPath, Extract, WrittenFile, write_batch
@@ -78,8 +78,9 @@ def extract(
 
     business_date: under which the rows are landed; orders are landed under their own. since: begin there
     instead, which must not leave a gap. patience: time-outs and limits. The same rows as of the same moment
-    land the same batch. Raises what `Pages` raises, and MemberhouseError when no back end is configured, when the
-    back end's clock went back by more than the overlap, and when the resource is being extracted already.
+    land the same batch. Raises what `Pages` raises, MemberhouseError when no back end is configured and when the
+    back end's clock went back by more than the overlap, and ExtractionUnderWay when the resource is being extracted
+    already.
     """
     app = _configured(settings)
     if resource not in RESOURCES:
@@ -149,7 +150,7 @@ def _alone(place: Path, resource: str) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise MemberhouseError(
+            raise ExtractionUnderWay(
                 f"{resource} is being extracted already.", "Wait for the other extraction to end; it lands the same."
             ) from error
         work = place / resource

@@ -1,6 +1,6 @@
 """Landed batches into ``raw``: whole or not at all, every row accounted for."""
 
-from memberhouse.load.delivered import delivered_until
+from memberhouse.load.delivered import delivered_until, record_delivery
 from memberhouse.load.dry_run import Validation, validate
 from memberhouse.load.expire import expire
 from memberhouse.load.loader import load_landed, parts_to_load
@@ -18,6 +18,7 @@ __all__ = [
     "expire",
     "load_landed",
     "parts_to_load",
+    "record_delivery",
     "replay",
     "validate",
 ]

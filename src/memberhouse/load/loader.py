@@ -19,6 +19,7 @@ from memberhouse import db, ledger
 from memberhouse.alerts import raise_alert
 from memberhouse.landing import LandedBatch, find_batches
 from memberhouse.landing.root import AnyPath
+from memberhouse.load.delivered import delivery
 from memberhouse.load.replay import REASONS_OF_STORES, replay
 from memberhouse.load.report import BatchResult, LoadReport
 from memberhouse.load.stream import UNKNOWN_STORES, Stream, Waiting, not_done_yet
@@ -50,7 +51,7 @@ def load_landed(
     the load is. bad_share: a batch with a larger share of bad rows is refused. streams: how many
     connections load at once; batches of one feed and business date, and reference data, keep their order.
     part: which of how many parts of the batches, for loads that share them; batches that must keep their order
-    are in one part.
+    are in one part. When all parts have ended, `record_delivery` says that the whole was delivered.
     A refused batch does not stop the others: it is in the report and in ``ops.batch``. A second load at
     the same time is safe. Raises what the database connection raises.
     """
@@ -68,10 +69,11 @@ def load_landed(
                 if any(result.batch.startswith("reference/stores/") for result in report.loaded):
                     report.replayed = replay(conn, REASONS_OF_STORES)
                     if report.still_refused or any(result.code == UNKNOWN_STORES for result in report.refused):
-                        # of a store that came with a later date, perhaps
+                        # of a store that came with a later date, perhaps, or only now
                         report.follow(_run(conn, load_streams, batches, progress))
             step.summary = report.summary()
-            step.detail = {"until": str(until) if until else None, "sources": sorted(sources or ())}
+            # one of several parts is no delivery: the others may not have ended
+            step.detail = delivery(sources or (), until if parts == 1 else None)
             if report.refused:
                 step.state, step.next_action = "failed", report.refused[0].next_action
     for code, refused in groupby(sorted(report.refused, key=_refusal_code), key=_refusal_code):

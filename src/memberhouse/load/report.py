@@ -69,8 +69,7 @@ class LoadReport:
         """Add what another try of the same batches did."""
         tried = {result.batch for result in [*again.loaded, *again.duplicates, *again.refused]}
         self.refused = [result for result in self.refused if result.batch not in tried] + again.refused
-        now = {result.batch for result in self.refused}
-        self.still_refused = [batch for batch in again.still_refused if batch not in now]
+        self.still_refused = [batch for batch in self.still_refused if batch not in tried]
         self.loaded += again.loaded
         self.duplicates += again.duplicates
 

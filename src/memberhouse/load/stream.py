@@ -36,6 +36,9 @@ _REASONS_SHOWN = 3
 CONTRADICTION = "contradicts_earlier_row"
 # The second one: few enough rows would be bad if the list of stores had them all.
 TOO_MANY_BAD_ROWS, UNKNOWN_STORES = "too_many_bad_rows", "unknown_stores"
+# So many are put aside however few rows are beside them: orders come one batch a business date, and one that is
+# refused for its only bad row comes again as it is, and holds the watermark, for ever.
+BAD_ROWS_OF_AN_EXTRACTION = 20
 
 # How values are written that senders write in many ways.
 _EXAMPLES = {
@@ -254,9 +257,9 @@ class Stream:
                 with cursor.copy(statement) as copy:
                     for lines in reader.copy_lines(work.batch_id):
                         copy.write(lines)
-                        self._give_up_if_hopeless(reader)
+                        self._give_up_if_hopeless(reader, work.manifest)
                 copied = cursor.rowcount
-            self._give_up_if_hopeless(reader)
+            self._give_up_if_hopeless(reader, work.manifest)
             reader.verify()
             work.rejects.extend(reader.rejects)
             if len(self._notices) != reader.sent - copied:
@@ -293,7 +296,7 @@ class Stream:
                 located = reader.locate(line_nos={finding.line_no for finding in mine})
                 work.rejects.extend(_rejected(finding, located[finding.line_no]) for finding in mine)
         rows_in = sum(reader.rows_in for reader in work.readers)
-        if len(work.rejects) > self._bad_share * rows_in:
+        if self._too_many(len(work.rejects), rows_in, work.manifest):
             raise self._too_many_bad_rows_of_batch(work, rows_in)
 
     # ---------------------------------------------------------------- the accounts
@@ -454,11 +457,16 @@ class Stream:
             next_action=refusal.next_action,
         )
 
-    def _give_up_if_hopeless(self, reader: FileReader) -> None:
+    def _too_many(self, bad: int, rows: int, manifest: Manifest) -> bool:
+        if manifest.extract is not None and bad <= BAD_ROWS_OF_AN_EXTRACTION:
+            return False
+        return bad > self._bad_share * rows
+
+    def _give_up_if_hopeless(self, reader: FileReader, manifest: Manifest) -> None:
         """Refuse as soon as there are more bad rows than the whole file may have."""
         bad = len(reader.rejects) + len(self._notices)
         rows = max(reader.entry.rows, reader.rows_in)
-        if bad > self._bad_share * rows:
+        if self._too_many(bad, rows, manifest):
             # the place of a row that COPY skipped is looked up only when it is kept
             examples = [(reject.code, reject.column, _with_place(reader, reject)) for reject in reader.rejects]
             examples += [
@@ -472,7 +480,7 @@ class Stream:
             for reject in sorted(work.rejects, key=lambda reject: (reject.file_no, reject.line_no))
         ]
         others = sum(reject.code != "unknown_store" for reject in work.rejects)
-        code = TOO_MANY_BAD_ROWS if others > self._bad_share * rows_in else UNKNOWN_STORES
+        code = TOO_MANY_BAD_ROWS if self._too_many(others, rows_in, work.manifest) else UNKNOWN_STORES
         return self._bad_rows_refusal(f"{len(work.rejects):,}", rows_in, examples, code)
 
     def _bad_rows_refusal(

@@ -87,7 +87,8 @@ def environment(
     folder = settings.home / "airflow"
     of_data_set = settings.home / ENVIRONMENT_FILE
     kept = {name: value for name, value in inherited.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW"))}
-    if landing := kept.get("MEMBERHOUSE_LANDING"):
+    landing = kept.get("MEMBERHOUSE_LANDING")
+    if landing and "://" not in landing:
         kept["MEMBERHOUSE_LANDING"] = str(Path(landing).absolute())
     airflow: dict[str, dict[str, object]] = {
         "CORE": {

@@ -49,17 +49,20 @@ def run_day(settings: Settings, api: airflow.Api, day: date, zone: str, tell: Pr
     reason, when a run fails or is held.
     """
     begun = time.monotonic()
+    before = published_as_of(settings)
     known = {run["dag_run_id"] for run in runs(api, "build_warehouse")}
     triggered = [(dag_id, _trigger(api, dag_id, day, zone)) for dag_id in _INGEST]
     for dag_id, run_id in triggered:
         finish(settings, api, dag_id, run_id, tell)
-    built = False
-    while not built:  # a run that found only one of the two delivered is skipped, or restates the day before
+    done = False
+    while not done:  # a run that found only one of the two delivered is skipped, or restates the day before
         build_id = caused(api, "build_warehouse", day, known)
         known.add(build_id)
         states = finish(settings, api, "build_warehouse", build_id, tell)
         published = published_as_of(settings)
-        built = states["build"] == "success" and published is not None and published >= day
+        # a run from before may have published the day meanwhile, so that this one found no news and was skipped
+        is_new = states["build"] == "success" or before is None or before < day
+        done = is_new and published is not None and published >= day
     tell(f"  published as of {day} ({time.monotonic() - begun:.0f} s)")
 
 

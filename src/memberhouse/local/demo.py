@@ -103,6 +103,8 @@ def run(settings: Settings, data_set: DataSet, progress: Progress = _say) -> Non
         airflow.up(settings, tell)
         landed.result()
     if data_set.has_app:
+        # its clock first: by the real time it would serve days that have not come yet
+        app_backend.set_clock(settings, produced_at(min(_to_do(settings, data_set), default=data_set.last_day)))
         app_backend.up(settings)
     api = airflow.Api(settings)
     wait_for_dags(api, ["ingest_pos", "ingest_app", "build_warehouse", "weekly_member_report"])
@@ -110,11 +112,13 @@ def run(settings: Settings, data_set: DataSet, progress: Progress = _say) -> Non
         if unfinished["state"] in ("queued", "running"):
             tell("a build that an interrupted demo left running")
             finish(settings, api, "build_warehouse", unfinished["dag_run_id"], tell)
-    published = published_as_of(settings)
-    to_do = [day for day in data_set.days if published is None or day > published]
+    to_do = _to_do(settings, data_set)
     if not to_do:
-        tell(f"everything up to {published} is published already")
+        tell(f"everything up to {published_as_of(settings)} is published already")
     for number, day in enumerate(to_do, 1):
+        if day not in _to_do(settings, data_set):
+            tell(f"business date {day} was published meanwhile")
+            continue
         what = " (with all history before it)" if day == data_set.history_until else ""
         tell(f"business date {day}{what}: {number} of {len(to_do)}")
         if data_set.has_app:
@@ -125,10 +129,16 @@ def run(settings: Settings, data_set: DataSet, progress: Progress = _say) -> Non
         progress(line)
 
 
+def _to_do(settings: Settings, data_set: DataSet) -> list[date]:
+    """The days that are not published yet."""
+    published = published_as_of(settings)
+    return [day for day in data_set.days if published is None or day > published]
+
+
 def _landing(settings: Settings, data_set: DataSet) -> Path:
     """The landing folder of the demo's home. Raises MemberhouseError when it is for other data."""
     landing = settings.home / "landing"
-    if os.environ.get("MEMBERHOUSE_LANDING", str(landing)) != str(landing):
+    if (os.environ.get("MEMBERHOUSE_LANDING") or str(landing)) != str(landing):
         raise MemberhouseError(
             f"The demo lands its data in {landing}, but MEMBERHOUSE_LANDING names another folder.",
             "Unset MEMBERHOUSE_LANDING for the demo; your own data needs no demo.",
@@ -182,6 +192,7 @@ def _land(settings: Settings, data_set: DataSet, landing: Path, tell: Progress) 
     data_set.land(unfinished, lambda line: tell(f"  {line}"))
     if data_set.has_app:
         _give_to_back_end(unfinished, app_backend.folder(settings), data_set)
+        app_backend.down(settings)  # one that runs has read what lay there before
     (unfinished / _LANDED).write_text(data_set.name)
     unfinished.replace(landing)
 

@@ -62,14 +62,6 @@ changed_dates as (
         and receipt_dates.business_date <= greatest(building.as_of_date, published.as_of_date)
 ),
 
--- a return or a void changes the receipt it refers to
-referred_dates as (
-    select receipts.original_business_date as business_date
-    from {{ source('raw', 'pos__receipts') }} as receipts
-    inner join changed_dates on receipts.business_date = changed_dates.business_date
-    where receipts.original_business_date is not null
-),
-
 -- a card, a link, a merge, a claim or a flag gives and takes receipts on old dates: whatever the reason, a receipt
 -- whose member is no longer the one that was published
 moved_dates as (
@@ -81,26 +73,34 @@ moved_dates as (
         or receipts.is_member_receipt is distinct from published_receipts.is_member_receipt
 ),
 
+coming_and_going_dates as (
+    select business_date from changed_dates
+    union
+    select business_date from moved_dates
+),
+
+-- a return or a void changes the receipt it refers to, and so does a return that goes with its member's flag
+referred_dates as (
+    select receipts.original_business_date as business_date
+    from {{ source('raw', 'pos__receipts') }} as receipts
+    inner join coming_and_going_dates on receipts.business_date = coming_and_going_dates.business_date
+    where receipts.original_business_date is not null
+),
+
 -- a sale that comes or goes changes the returns that name it
 returning_dates as (
     select receipts.business_date
     from {{ source('raw', 'pos__receipts') }} as receipts
     where
-        receipts.original_business_date in (
-            select business_date from changed_dates
-            union all
-            select business_date from moved_dates
-        )
+        receipts.original_business_date in (select business_date from coming_and_going_dates)
 ),
 
 final as (
-    select business_date from changed_dates
+    select business_date from coming_and_going_dates
     union
     select business_date from referred_dates
     union
     select business_date from returning_dates
-    union
-    select business_date from moved_dates
     union
     select business_date from receipt_dates
     where (select answer from touches_everything)
