@@ -60,8 +60,19 @@ class Day:
         return self.builds[-1]
 
 
+_RUNNING = pytest.StashKey[Settings]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After the last test here Airflow stops: it would take processor time from all that come after it."""
+    settings = item.session.stash.get(_RUNNING, None)
+    if settings and (nextitem is None or nextitem.path.parent != item.path.parent):
+        airflow.down(settings)
+
+
 @pytest.fixture(scope="session")
-def _running(_eve_database: Settings, sample_landing: Path) -> Iterator[Settings]:
+def _running(_eve_database: Settings, sample_landing: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
     home = Path(tempfile.mkdtemp(prefix="memberhouse-e2e-"))
     shutil.copy(_eve_database.home / "vault.key", home)  # the database's tokens are made with it
     database = copy_of(_eve_database, "end_to_end").database_url
@@ -74,6 +85,7 @@ def _running(_eve_database: Settings, sample_landing: Path) -> Iterator[Settings
         "MEMBERHOUSE_HEAD_OFFICE_ZONE": STORE_ZONE,
     }
     (home / airflow.ENVIRONMENT_FILE).write_text(json.dumps(environment))
+    request.session.stash[_RUNNING] = settings
     airflow.up(settings)
     daily.wait_for_dags(airflow.Api(settings), ["ingest_pos", "ingest_app", "build_warehouse"])
     yield settings

@@ -1,9 +1,5 @@
--- Grain: one row per landed batch up to the as-of date. An open refusal: nothing that was loaded since replaces it.
-with batches as (
-    select * from {{ source('ops', 'batch') }}
-),
-
-building as (
+-- Grain: one row per landed batch up to the as-of date. An open refusal counts here when it is for too many bad rows.
+with building as (
     select as_of_date from {{ source('release', 'building') }}
 ),
 
@@ -17,19 +13,9 @@ final as (
         batches.batch_name,
         batches.state,
         batches.reason,
-        batches.state = 'refused'
-        and batches.refusal_code in ('too_many_bad_rows', 'unknown_stores')
-        and not exists (
-            select 1 from batches as later
-            where
-                later.source = batches.source
-                and later.feed = batches.feed
-                and later.business_date = batches.business_date
-                and later.store_id = batches.store_id
-                and later.state = 'loaded'
-                and later.batch_id > batches.batch_id
-        ) as is_open_refusal
-    from batches
+        coalesce(batches.refusal_code in ('too_many_bad_rows', 'unknown_stores'), false)
+        and {{ is_open_refusal('batches') }} as is_open_refusal
+    from {{ source('ops', 'batch') }} as batches
     where batches.business_date <= (select as_of_date from building)
 )
 
