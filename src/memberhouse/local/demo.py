@@ -56,7 +56,7 @@ class DataSet:
         return [self.history_until + timedelta(days=n) for n in range((self.last_day - self.history_until).days + 1)]
 
 
-def simulated_chain(members: int = 20_000, days: int = 900, daily: int = 5) -> DataSet:
+def simulated_chain(members: int = 20_000, days: int = 900, daily: int = 2) -> DataSet:
     """A simulated chain of `members` over `days`, of which the last `daily` come one by one."""
     last_day = date(2026, 6, 28)
     return DataSet(
