@@ -40,7 +40,7 @@ down: $(INSTALLED) ## stop what `make up` and the demos started
 # ---- change it ----
 
 .PHONY: check lint test test-full torture bench fmt
-check: lint ## lint, types and every test that needs no services: under a minute
+check: lint ## lint, types and every test that needs no services: about a minute
 	@$(BIN)/pytest -m "not services and not full"
 
 test: lint ## everything a change must pass, under 20 minutes on two cores; skips are listed with reasons
