@@ -183,11 +183,6 @@ STAFF = "staff_id,name,store_id,valid_from\n"
 SECRETS = ("Zhang", "Sanfeng", "张三丰", "13812345678", "1990-01-02")
 
 
-def told_of(till: Any) -> str:
-    """Everything that is told and kept of what came, but for the vault."""
-    return everything_but_the_vault(till)
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -201,7 +196,7 @@ def told_of(till: Any) -> str:
 def test_a_refusal_does_not_quote_the_file(till: Any, content: str, encoding: str) -> None:
     till.drop(content.encode(encoding), feed="enrolments")
     assert len(till.load().refused) == 1
-    assert [secret for secret in SECRETS if secret in told_of(till)] == []
+    assert [secret for secret in SECRETS if secret in everything_but_the_vault(till)] == []
 
 
 def test_a_row_with_a_comma_too_many_is_not_shown_because_nothing_stands_under_its_name(till: Any) -> None:
@@ -210,7 +205,7 @@ def test_a_row_with_a_comma_too_many_is_not_shown_because_nothing_stands_under_i
     till.drop(ENROLMENTS + rows + ragged, feed="enrolments")
     till.load()
     assert [row[1] for row in till.rejected()] == ["ragged_row"]
-    assert [secret for secret in SECRETS if secret in told_of(till)] == []
+    assert [secret for secret in SECRETS if secret in everything_but_the_vault(till)] == []
 
 
 def test_a_bad_row_of_json_is_shown_without_what_sounds_personal(till: Any) -> None:
@@ -237,7 +232,7 @@ def test_a_bad_row_of_json_is_shown_without_what_sounds_personal(till: Any) -> N
         "real_name": "(withheld)",
         "properties": {"birthday": "(withheld)"},
     }
-    assert [secret for secret in SECRETS if secret in told_of(till)] == []
+    assert [secret for secret in SECRETS if secret in everything_but_the_vault(till)] == []
 
 
 @pytest.mark.parametrize(
@@ -255,7 +250,7 @@ def test_json_in_a_csv_file_that_cannot_be_read_is_not_taken_as_it_is(till: Any,
     )
     report = till.load()
     assert (len(report.refused), report.rows_quarantined) == (0, 1)
-    assert [secret for secret in SECRETS if secret in told_of(till)] == []
+    assert [secret for secret in SECRETS if secret in everything_but_the_vault(till)] == []
 
 
 def test_the_same_row_with_tokens_of_another_key_is_no_contradiction(till: Any) -> None:

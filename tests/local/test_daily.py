@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from memberhouse.local import daily
+from memberhouse.local import airflow, daily
 from memberhouse.settings import PROJECT_ROOT, Settings
 
 DAY = date(2026, 6, 24)
@@ -44,6 +45,6 @@ def test_a_day_is_done_when_it_is_published_by_whichever_build(
     monkeypatch.setattr(daily, "published_as_of", lambda settings: next(moments))
     said: list[str] = []
     settings = Settings(tmp_path, None, PROJECT_ROOT)
-    daily.run_day(settings, object(), DAY, "Asia/Shanghai", said.append)  # type: ignore[arg-type]
+    daily.run_day(settings, Mock(spec=airflow.Api), DAY, "Asia/Shanghai", said.append)
     assert len(waited) == waited_for
     assert "published as of 2026-06-24" in said[-1]
