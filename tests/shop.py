@@ -76,7 +76,7 @@ class Shop:
 
     def declare(self, columns: dict[str, str], *, select: str | None = None, scoped: bool = False) -> None:
         """(Re)write the model: its columns, what it selects, and whether it computes touched shelves only."""
-        scope = ", scope={'column': 'shelf', 'relation': 'touched'}" if scoped else ""
+        scope = ", scope={'columns': ['shelf'], 'relation': 'touched'}" if scoped else ""
         where = "where shelf in (select shelf from {{ ref('touched') }})" if scoped else ""
         (self._models / "shelf_stock.sql").write_text(
             MODEL.format(key=["shelf", "sku"], scope=scope, columns=select or ", ".join(columns), where=where)

@@ -37,6 +37,9 @@ that waits for every reader of the view and makes later readers wait behind it.
         {% do run_query('drop view if exists ' ~ relation ~ ' cascade') %}
         {% do run_query('create view ' ~ relation ~ ' as ' ~ definition) %}
         {% do persist_docs(relation, model) %}
+        {% if not config.get('is_published', true) %}
+            {% do run_query('revoke select on ' ~ relation ~ ' from memberhouse_bi') %}
+        {% endif %}
         {% do run_query(
             "insert into release.view_fingerprint (schema_name, view_name, fingerprint) values ('" ~ schema ~ "', '"
             ~ model.alias ~ "', '" ~ fingerprint

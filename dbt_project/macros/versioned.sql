@@ -10,13 +10,17 @@ The materialization `versioned`: a mart's rows with their validity by release.
 A model is a plain SELECT with an enforced contract, and says:
     unique_key          list of the columns that identify a row
     consistency_group   marts that must tie, and are published together
-    scope               optional: {column, relation}. The build computes only rows whose `column` stands in that
-                        relation (a model); all other rows stay as they are. A full refresh takes no scope.
+    scope               optional: {columns, relation}. A build computes only rows whose `columns` stand in that
+                        relation (a model); all other rows stay as they are. A full build takes no scope.
+    is_published        false: other marts are views over it, and readers are not shown it. Default: true.
+    fed_by              list of feeds (raw tables) without which the mart may be empty; then it is not fed.
+    lookups             optional: lists of columns by which builds and readers look rows up.
 
-One build of one model is one transaction under an advisory lock:
-    stage the SELECT -> discard what unpublished releases left -> full join with the open rows on the key
+What unpublished releases left was discarded when the build began. One build of one model is one transaction under an
+advisory lock:
+    stage the SELECT -> full join with the open rows on the key
     -> delete changed and vanished rows from open, keeping them in closed -> insert new and changed rows.
-An unchanged row is not written. Rows are compared column by column (`is distinct from`), not by a
+An unchanged row is not written, so what a build changed can be asked for: macro `changes`. Rows are compared column by column (`is distinct from`), not by a
 stored hash, which would close every row when a column comes or goes.
 #}
 {% materialization versioned, adapter='postgres' %}
@@ -27,7 +31,7 @@ stored hash, which would close every row when a column comes or goes.
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {%- set building = run_query('select release_id, full_refresh from release.building') -%}
+    {%- set building = run_query('select release_id, is_full from release.building') -%}
     {% if building | length == 0 %}
         {{ exceptions.raise_compiler_error(
             'No release is being built, and only the newest one may be: start with "memberhouse build".') }}
@@ -50,11 +54,24 @@ stored hash, which would close every row when a column comes or goes.
     {% do run_query('analyze ' ~ table.stage) %}
     {% do versioned__refuse_bad_keys(table.stage, key) %}
 
-    {% do versioned__ensure_tables(table, columns, key, group_name) %}
+    {%- set stored = versioned__columns(table.parent) -%}
+    {% do versioned__register(table.name, group_name) %}
+    {% if stored %}
+        {% do versioned__ensure_columns(table, columns, stored) %}
+    {% else %}
+        {% do versioned__create_tables(table, columns) %}
+    {% endif %}
     {% call statement('main') -%}
+        {%- if stored -%}
         {{ versioned__apply(table, names, key, building[0][0], scope) }}
+        {%- else -%}
+        insert into {{ table.open }} ({{ names | join(', ') }}, _from_release, _to_release)
+        select {{ names | join(', ') }}, {{ building[0][0] }}, 2147483647 from {{ table.stage }};
+        {#- an index is cheaper to build on rows that are there -#}
+        {{ versioned__create_indexes(table, key) }}
+        {%- endif -%}
     {%- endcall %}
-    {% do run_query('analyze ' ~ table.open) %}
+    {% do versioned__analyze(table.open, building[0][0]) %}
 
     {%- set select_names = 'select ' ~ names | join(', ') -%}
     {% do ensure_view('marts', select_names ~ ' from ' ~ table.open) %}
@@ -123,31 +140,61 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
+{% macro versioned__create_tables(table, columns) %}
+    {% do run_query('create table ' ~ table.parent ~ ' ('
+        ~ columns.items() | map('join', ' ') | join(', ')
+        ~ ', _from_release integer not null, _to_release integer not null) partition by list (_to_release);'
+        ~ 'create table ' ~ table.open ~ ' partition of ' ~ table.parent ~ ' for values in (2147483647)'
+        ~ ' with (autovacuum_vacuum_scale_factor = 0.02);'
+        ~ 'create table ' ~ table.closed ~ ' partition of ' ~ table.parent ~ ' default;') %}
+{% endmacro %}
+
+
+{% macro versioned__create_indexes(table, key) %}
+    create unique index on {{ table.open }} ({{ key | join(', ') }});
+    create index on {{ table.closed }} (_to_release);
+    create index on {{ table.closed }} ({{ key | join(', ') }});
+    create index on {{ table.parent }} (_from_release);
+    {%- for index in config.get('lookups', []) %}
+    create index on {{ table.parent }} ({{ index | join(', ') }});
+    {%- endfor %}
+{% endmacro %}
+
+
 {# A new column is added (null in older rows); a dropped one stays in history and leaves the views; a retyped one is refused. #}
-{% macro versioned__ensure_tables(table, columns, key, group_name) %}
-    {%- set stored = versioned__columns(table.parent) -%}
-    {% if not stored %}
-        {% do run_query('create table ' ~ table.parent ~ ' ('
-            ~ columns.items() | map('join', ' ') | join(', ')
-            ~ ', _from_release integer not null, _to_release integer not null) partition by list (_to_release);'
-            ~ 'create table ' ~ table.open ~ ' partition of ' ~ table.parent ~ ' for values in (2147483647)'
-            ~ ' with (autovacuum_vacuum_scale_factor = 0.02);'
-            ~ 'create table ' ~ table.closed ~ ' partition of ' ~ table.parent ~ ' default;'
-            ~ 'create unique index on ' ~ table.open ~ ' (' ~ key | join(', ') ~ ');'
-            ~ 'create index on ' ~ table.closed ~ ' (_to_release);'
-            ~ 'create index on ' ~ table.closed ~ ' (' ~ key | join(', ') ~ ');'
-            ~ "insert into release.versioned_table (table_name, group_name) values ('" ~ table.name ~ "', '" ~ group_name ~ "')")
-        %}
-    {% else %}
-        {% for column, type in columns.items() %}
-            {% if column not in stored %}
-                {% do run_query('alter table ' ~ table.parent ~ ' add column ' ~ column ~ ' ' ~ type) %}
-            {% elif stored[column] != type %}
-                {{ exceptions.raise_compiler_error(
-                    'Column ' ~ column ~ ' is ' ~ stored[column] ~ ' in what was published and ' ~ type
-                    ~ ' now. A published column keeps its type: give the new one another name.') }}
-            {% endif %}
-        {% endfor %}
+{% macro versioned__ensure_columns(table, columns, stored) %}
+    {% for column, type in columns.items() %}
+        {% if column not in stored %}
+            {% do run_query('alter table ' ~ table.parent ~ ' add column ' ~ column ~ ' ' ~ type) %}
+        {% elif stored[column] != type %}
+            {{ exceptions.raise_compiler_error(
+                'Column ' ~ column ~ ' is ' ~ stored[column] ~ ' in what was published and ' ~ type
+                ~ ' now. A published column keeps its type: give the new one another name.') }}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+
+{# What is known of a mart outside of the project: to which group it belongs, who sees it, what it is fed by. #}
+{% macro versioned__register(name, group_name) %}
+    {%- set fed_by = "array['" ~ config.get('fed_by', []) | join("', '") ~ "']::text[]" if config.get('fed_by') else "'{}'" -%}
+    {% do run_query(
+        "insert into release.versioned_table (table_name, group_name, is_published, fed_by) values ('" ~ name ~ "', '"
+        ~ group_name ~ "', " ~ config.get('is_published', true) ~ ", " ~ fed_by ~ ") on conflict (table_name) do update set"
+        ~ " group_name = excluded.group_name, is_published = excluded.is_published, fed_by = excluded.fed_by"
+        ~ " where (versioned_table.group_name, versioned_table.is_published, versioned_table.fed_by)"
+        ~ " is distinct from (excluded.group_name, excluded.is_published, excluded.fed_by)") %}
+{% endmacro %}
+
+
+{# The planner needs to know of a table that was filled or has changed much; a day's rows change nothing for it, and
+looking at a large table takes longer than writing them. #}
+{% macro versioned__analyze(open_table, release_id) %}
+    {%- set changed = run_query(
+        "select 1 from pg_class as c where c.oid = '" ~ open_table ~ "'::regclass and (c.reltuples < 100000 or (select count(*) from "
+        ~ open_table ~ " where _from_release = " ~ release_id ~ ") > c.reltuples / 20)") -%}
+    {% if changed | length > 0 %}
+        {% do run_query('analyze ' ~ open_table) %}
     {% endif %}
 {% endmacro %}
 
@@ -161,8 +208,6 @@ times as slow as the look at the pointer, is asked only when the session wants a
     {%- set stored = versioned__columns(table.parent).keys() | reject('equalto', '_to_release') | list -%}
     {%- set columns = names | join(', ') -%}
 
-    select release.discard_unpublished('{{ table.open }}', '{{ table.closed }}', '{{ config.get("consistency_group") }}');
-
     create temporary table {{ difference }} on commit drop as
     select
         {% for column in key %}coalesce(one.{{ column }}, other.{{ column }}) as {{ column }},
@@ -172,7 +217,9 @@ times as slow as the look at the pointer, is asked only when the session wants a
     full join (
         select * from {{ table.open }}
         {%- if scope %}
-        where {{ scope.column }} in (select touched.{{ scope.column }} from {{ ref(scope.relation) }} as touched)
+        where ({{ scope.columns | join(', ') }}) in (
+            select touched.{{ scope.columns | join(', touched.') }} from {{ ref(scope.relation) }} as touched
+        )
         {%- endif %}
     ) as other on {{ same_key }}
     where

@@ -21,6 +21,10 @@ create table if not exists release.release (
     -- over the dbt project's files: a build by other rules computes every row anew
     project_sha256 text not null
 );
+-- why the build computed every row anew; null: only what was touched since the highest published release
+alter table release.release add column if not exists full_because text;
+-- by store the clock that its sales were dated with: another clock dates all of them anew
+alter table release.release add column if not exists store_clocks jsonb not null default '{}';
 
 -- The gate's verdict, a row a release and group. (release_id, group_name, verdict) is what the pointer
 -- refers to: a verdict that is pointed at can't be taken back, and only 'passed' can be pointed at.
@@ -174,7 +178,9 @@ create table if not exists release.frozen_loyal_threshold (
 -- The release that is being built: the newest one, while it is being built. Models take the as-of date
 -- from here; none reads the clock.
 create or replace view release.building as
-select r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256
+select
+    r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256,
+    r.full_because is not null as is_full
 from release.release as r
 where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
 
@@ -183,6 +189,10 @@ create table if not exists release.versioned_table (
     table_name text primary key,        -- history.<table_name>
     group_name text not null references release.consistency_group (group_name)
 );
+-- false: other marts are views over it, and readers are not shown it
+alter table release.versioned_table add column if not exists is_published boolean not null default true;
+-- raw tables without whose rows it may be empty
+alter table release.versioned_table add column if not exists fed_by text[] not null default '{}';
 
 create or replace procedure release.discard_all_unpublished()
 language plpgsql as $$

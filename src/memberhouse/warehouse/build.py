@@ -235,9 +235,40 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
     conn.execute("update release.release set state = 'abandoned' where state = 'building'")
     conn.execute("call release.discard_all_unpublished()")
     row = conn.execute(
-        "insert into release.release (as_of_date, full_refresh, project_sha256, batch_change_no)"
-        " select %s, %s, %s, coalesce(max(change_no), 0) from ops.batch returning release_id",
-        (as_of, full_refresh, project_sha256),
+        """
+        with published as (
+            -- the release-versioned tables hold exactly the rows of the highest release that was ever published
+            select r.*
+            from release.release as r
+            where r.release_id = (select max(p.release_id) from release.publication as p)
+        ),
+        clocks as (
+            select coalesce(jsonb_object_agg(s.store_id, concat_ws(' ', s.timezone, s.day_cutoff)), '{}') as now
+            from ops.known_store as s
+        )
+        insert into release.release (
+            as_of_date, full_refresh, full_because, project_sha256, store_clocks, batch_change_no
+        )
+        select
+            %(as_of)s,
+            %(full_refresh)s,
+            case
+                when %(full_refresh)s then 'it was asked for'
+                when not exists (select 1 from published) then 'nothing is published yet'
+                when (select p.project_sha256 from published as p) <> %(project_sha256)s then 'the dbt project changed'
+                when exists (
+                    select 1
+                    from jsonb_each_text((select p.store_clocks from published as p)) as before
+                    where clocks.now ->> before.key <> before.value
+                ) then 'the clock of a store changed'
+            end,
+            %(project_sha256)s,
+            clocks.now,
+            coalesce((select max(b.change_no) from ops.batch as b), 0)
+        from clocks
+        returning release_id
+        """,
+        {"as_of": as_of, "full_refresh": full_refresh, "project_sha256": project_sha256},
     ).fetchone()
     assert row is not None  # noqa: S101  (an insert ... returning has a row)
     return int(row[0])

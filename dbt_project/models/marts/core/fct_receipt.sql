@@ -1,7 +1,7 @@
 -- Grain: one row per receipt (sale, return, exchange) that was not voided and is no training.
 {{ config(
     unique_key=['receipt_id'],
-    scope={'column': 'business_date', 'relation': 'int_release__touched_dates'},
+    scope={'columns': ['business_date'], 'relation': 'int_release__touched_dates'},
 ) }}
 
 with receipts as (

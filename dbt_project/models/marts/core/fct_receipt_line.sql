@@ -1,7 +1,7 @@
 -- Grain: one row per receipt line of the receipts in fct_receipt.
 {{ config(
     unique_key=['receipt_id', 'line_no'],
-    scope={'column': 'business_date', 'relation': 'int_release__touched_dates'},
+    scope={'columns': ['business_date'], 'relation': 'int_release__touched_dates'},
 ) }}
 
 with lines as (

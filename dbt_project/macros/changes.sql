@@ -1,0 +1,72 @@
+{# Whether this build computes every row anew; decided when it began (release.release.full_because). #}
+{% macro is_full_build() %}
+    {%- if not execute -%}
+        {% do return(false) %}
+    {%- endif -%}
+    {% do return(run_query('select coalesce(bool_or(is_full), true) from release.building')[0][0]) %}
+{% endmacro %}
+
+
+{#
+The condition by which a model restricts its input to what this build computes: the keys of a scope relation, or
+everything in a full build. columns: expressions in the model; keys: the columns of the relation, by default the same
+names without their alias.
+#}
+{% macro in_scope(columns, relation, keys=none) -%}
+    {%- set columns = [columns] if columns is string else columns -%}
+    {%- set names = [] -%}
+    {%- for column in columns -%}{%- do names.append(column.split('.')[-1]) -%}{%- endfor -%}
+    {%- set keys = keys or names -%}
+    {%- set scope = ref(relation) -%}
+    {%- if is_full_build() -%}
+    true
+    {%- else -%}
+    ({{ columns | join(', ') }}) in (select {{ keys | join(', ') }} from {{ scope }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+The rows of a versioned model that this build changed, as they are now (is_new) and as they were published. Both sides
+of a changed row; one side of one that came or went. Scopes of later models are made of it.
+#}
+{% macro changes(mart, columns) -%}
+    {%- set model = ref(mart) -%}
+    {%- set building = "(select building.release_id from " ~ source('release', 'building') ~ " as building)" -%}
+    select
+        {{ columns | join(',\n        ') }},
+        true as is_new
+    from history.{{ adapter.quote(mart ~ '__open') }}
+    where _from_release = {{ building }}
+    union all
+    select
+        {{ columns | join(',\n        ') }},
+        false as is_new
+    from history.{{ adapter.quote(mart ~ '__closed') }}
+    where _to_release = {{ building }}
+{%- endmacro %}
+
+
+{#
+What generic data tests look at. In a build of what was touched: the rows that it wrote, because an unchanged row was
+tested when it was written; keys are unique by an index.
+#}
+{% macro get_where_subquery(relation) -%}
+    {%- set where = config.get('where', '') -%}
+    {%- set tested = relation -%}
+    {%- if relation.schema == 'marts' and not is_full_build() -%}
+        {%- set open_rows = adapter.get_relation(relation.database, 'history', relation.identifier ~ '__open') -%}
+        {%- if open_rows -%}
+            {%- set tested -%}
+                (select * from {{ open_rows }} where _from_release = (select release_id from release.building)) as written
+            {%- endset -%}
+        {%- endif -%}
+    {%- endif -%}
+    {%- if where -%}
+        (select * from {{ tested }} where {{ where }}) as tested
+    {%- elif tested is string -%}
+        (select * from {{ tested }}) as tested
+    {%- else -%}
+        {{ tested }}
+    {%- endif -%}
+{%- endmacro %}
