@@ -17,11 +17,10 @@ names without their alias.
     {%- set names = [] -%}
     {%- for column in columns -%}{%- do names.append(column.split('.')[-1]) -%}{%- endfor -%}
     {%- set keys = keys or names -%}
-    {%- set scope = ref(relation) -%}
-    {%- if is_full_build() -%}
+    {%- if execute and is_full_build() -%}
     true
     {%- else -%}
-    ({{ columns | join(', ') }}) in (select {{ keys | join(', ') }} from {{ scope }})
+    ({{ columns | join(', ') }}) in (select {{ keys | join(', ') }} from {{ ref(relation) }})
     {%- endif -%}
 {%- endmacro %}
 

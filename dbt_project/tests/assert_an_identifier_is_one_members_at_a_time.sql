@@ -6,6 +6,9 @@ with periods as (
             partition by bridge.identifier_kind, bridge.identifier order by bridge.valid_from
         ) as valid_to_before
     from {{ ref('bridge_identity') }} as bridge
+    where {{ in_scope(
+        ['bridge.identifier_kind', 'bridge.identifier'], 'int_members__touched_identifiers'
+    ) }}
 )
 
 select

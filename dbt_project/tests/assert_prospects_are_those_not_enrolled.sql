@@ -1,10 +1,12 @@
 -- On each day a member is a prospect when it is known and has not enrolled, unless it is excluded.
 with history as (
-    select * from {{ ref('member_stage_history') }}
+    select * from {{ ref('int_lifecycle__stages') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
 members as (
-    select * from {{ ref('dim_member') }}
+    select * from {{ ref('int_members__members') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 )
 
 select

@@ -6,7 +6,8 @@ with moves as (
         history.valid_from,
         lag(history.stage_code) over (partition by history.member_id order by history.valid_from) as from_stage,
         history.stage_code as to_stage
-    from {{ ref('member_stage_history') }} as history
+    from {{ ref('int_lifecycle__stages') }} as history
+    where {{ in_scope('history.member_id', 'int_lifecycle__touched_members') }}
 ),
 
 legal (from_stage, to_stages) as (

@@ -44,6 +44,7 @@ FEEDS = (
             Column("referrer_account_id"),
         ),
         key=("account_id",),
+        lookups=("phone_token", "wechat_openid_token"),
         version="updated_at",
         once=True,
     ),
@@ -61,6 +62,7 @@ FEEDS = (
             Column("survivor_account_id", meaning="in a merge: the account that goes on"),
         ),
         key=("account_id", "card_no", "valid_from"),
+        lookups=("card_no", "survivor_account_id"),
         version="recorded_at",
         once=True,
         rules=(
@@ -101,6 +103,7 @@ FEEDS = (
             required("claimed_at", "timestamp"),
         ),
         key=("account_id", "store_id", "register_id", "business_date", "receipt_no", "receipt_type"),
+        by_date=True,
         once=True,
     ),
     Feed(

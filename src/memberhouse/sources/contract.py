@@ -73,6 +73,8 @@ class Feed:
     money: the column that control totals are taken over.
     store: the column that must name a known store.
     traded_at: the timestamp that the business date must agree with.
+    lookups: columns by whose values builds look rows up; each gets an index, of rows that have a value.
+    by_date: builds look rows up by business_date, and rows of a date lie together.
     """
 
     source: str
@@ -86,6 +88,8 @@ class Feed:
     store: str | None = None
     traded_at: str | None = None
     rules: tuple[Rule, ...] = ()
+    lookups: tuple[str, ...] = ()
+    by_date: bool = False
 
     @property
     def raw_table(self) -> str:

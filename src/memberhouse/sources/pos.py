@@ -63,6 +63,8 @@ FEEDS = (
             required("net_amount", "money", "after all discounts, tax-inclusive"),
         ),
         key=RECEIPT_KEY,
+        lookups=("member_card_no", "member_phone_token", "account_id", "original_receipt_no"),
+        by_date=True,
         version="revision",
         money="net_amount",
         store="store_id",
@@ -86,6 +88,7 @@ FEEDS = (
             Column("returns_line_no", "integer", meaning="the line of the original receipt that comes back"),
         ),
         key=(*RECEIPT_KEY, "line_no"),
+        by_date=True,
         money="net_amount",
         store="store_id",
         rules=(
@@ -162,6 +165,7 @@ FEEDS = (
             Column("city"),
         ),
         key=("card_no",),
+        lookups=("card_no", "phone_token"),
         store="store_id",
     ),
     Feed(
@@ -178,6 +182,7 @@ FEEDS = (
             required("at", "timestamp"),
         ),
         key=("card_no", "status", "at"),
+        lookups=("card_no",),
     ),
     Feed(
         source="pos",
@@ -190,6 +195,7 @@ FEEDS = (
             required("valid_from", "date"),
         ),
         key=("card_no", "valid_from"),
+        lookups=("card_no",),
         store="service_store_id",
     ),
     Feed(

@@ -87,6 +87,8 @@ def ensure_raw_tables(conn: psycopg.Connection[Any]) -> None:
                         table, sql.Identifier(column.raw_name), sql.SQL(sql_type)
                     )
                 )
+            for name, definition in _lookups(feed).items():
+                conn.execute(f"create index if not exists {name} on raw.{feed.raw_table} {definition}".encode())
             if feed.once:
                 conn.execute(
                     sql.SQL("create index if not exists {} on {} ({})").format(
@@ -104,10 +106,23 @@ def identity_terms(feed: Feed, of: str = "") -> list[str]:
     return [f"{of}{name}" if columns[name].required else f"coalesce({of}{name}, '')" for name in feed.identity]
 
 
+def _lookups(feed: Feed) -> dict[str, str]:
+    """Indexes of the feed by name, as SQL from "using" on."""
+    indexes: dict[str, str] = {
+        f"{feed.raw_table}__by_{column}": f"({column}) where {column} is not null" for column in feed.lookups
+    }
+    if feed.by_date:
+        indexes[f"{feed.raw_table}__by_date"] = "using brin (business_date) with (pages_per_range = 16)"
+    return indexes
+
+
 def _complete(conn: psycopg.Connection[Any]) -> bool:
     present = _present_columns(conn)
+    indexes = {name for (name,) in conn.execute("select indexname from pg_indexes where schemaname = 'raw'").fetchall()}
     return all(
-        {column.raw_name for column in feed.columns} <= present.get(feed.raw_table, set()) for feed in FEEDS.values()
+        {column.raw_name for column in feed.columns} <= present.get(feed.raw_table, set())
+        and _lookups(feed).keys() <= indexes
+        for feed in FEEDS.values()
     )
 
 

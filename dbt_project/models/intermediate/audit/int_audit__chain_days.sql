@@ -4,13 +4,20 @@ with touched as (
     select * from {{ ref('int_release__touched_dates') }}
 ),
 
+looked_at as (
+    select distinct touched.business_date - weeks.number * 7 as business_date
+    from touched
+    cross join generate_series(0, 8) as weeks (number)
+),
+
 days as (
     select
-        business_date,
+        receipts.business_date,
         count(*) as receipts,
-        sum(net_sales_amount) as net_sales_amount
-    from {{ ref('fct_receipt') }}
-    group by business_date
+        sum(receipts.net_sales_amount) as net_sales_amount
+    from {{ ref('fct_receipt') }} as receipts
+    inner join looked_at on receipts.business_date = looked_at.business_date
+    group by receipts.business_date
 ),
 
 final as (

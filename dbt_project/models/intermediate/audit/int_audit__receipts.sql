@@ -1,12 +1,12 @@
 -- Grain: one row per receipt touched by this build: does it tie with its lines, and does each line with itself?
 with receipts as (
-    select fct.*
-    from {{ ref('fct_receipt') }} as fct
-    inner join {{ ref('int_release__touched_dates') }} as touched on fct.business_date = touched.business_date
+    select * from {{ ref('fct_receipt') }}
+    where {{ in_scope('receipt_id', 'int_receipts__touched') }}
 ),
 
 lines as (
     select * from {{ ref('fct_receipt_line') }}
+    where {{ in_scope('receipt_id', 'int_receipts__touched') }}
 ),
 
 final as (

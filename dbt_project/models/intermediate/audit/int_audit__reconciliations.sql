@@ -1,6 +1,8 @@
 -- Grain: one row per reconciliation: two ways to the same number, and how far they are apart.
+-- Of the weeks that this build looked at.
 with kpi as (
     select * from {{ ref('kpi_weekly') }}
+    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
 ),
 
 levels as (
@@ -34,6 +36,7 @@ mix as (
         stage_code,
         sum(members) as members
     from {{ ref('stage_mix_weekly') }}
+    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
     group by week_start, stage_code
 ),
 
@@ -59,6 +62,7 @@ migration as (
         to_stage as stage_code,
         sum(members) as members
     from {{ ref('stage_migration_weekly') }}
+    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
     group by week_start, to_stage
 ),
 
@@ -66,6 +70,16 @@ migration_gaps as (
     select coalesce(max(abs(coalesce(mix.members, 0) - coalesce(migration.members, 0))), 0) as gap
     from mix
     full join migration on mix.week_start = migration.week_start and mix.stage_code = migration.stage_code
+),
+
+-- opening + all that came - all that went = closing
+stocktake_gaps as (
+    select
+        coalesce(max(abs(
+            opening + enrolled + reopened + included + transfer_in - closed - merged - excluded - transfer_out - closing
+        )), 0) as gap
+    from {{ ref('member_stocktake_weekly') }}
+    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
 ),
 
 final as (
@@ -82,12 +96,25 @@ final as (
         (select gap from migration_gaps)
     union all
     select
-        'head office net sales are the receipts of all weeks',
+        'members at close are those at opening, who came and who left',
+        (select gap from stocktake_gaps)
+    union all
+    select
+        'head office net sales are the receipts of the weeks',
         (
             select sum(net_sales_amount) from kpi
             where level = 'hq'
         )
-        - (select sum(net_sales_amount) from {{ ref('fct_receipt') }})
+        - (
+            select sum(receipts.net_sales_amount)
+            from {{ ref('fct_receipt') }} as receipts
+            {% if not is_full_build() -%}
+            inner join {{ ref('int_kpi__scope_weeks') }} as weeks
+                on
+                    receipts.business_date >= weeks.week_start
+                    and receipts.business_date < weeks.week_start + 7
+            {%- endif %}
+        )
 )
 
 select * from final

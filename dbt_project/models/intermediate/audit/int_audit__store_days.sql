@@ -87,14 +87,21 @@ prices as (
     group by priced.store_id, priced.business_date
 ),
 
+looked_at as (
+    select distinct touched.business_date - weeks.number * 7 as business_date
+    from touched
+    cross join generate_series(0, 13) as weeks (number)
+),
+
 sales as (
     select
-        store_id,
-        business_date,
-        count(*) filter (where receipt_type = 'sale') as sale_receipts,
-        sum(net_sales_amount) as net_sales_amount
-    from {{ ref('fct_receipt') }}
-    group by store_id, business_date
+        receipts.store_id,
+        receipts.business_date,
+        count(*) filter (where receipts.receipt_type = 'sale') as sale_receipts,
+        sum(receipts.net_sales_amount) as net_sales_amount
+    from {{ ref('fct_receipt') }} as receipts
+    inner join looked_at on receipts.business_date = looked_at.business_date
+    group by receipts.store_id, receipts.business_date
 ),
 
 earlier as (

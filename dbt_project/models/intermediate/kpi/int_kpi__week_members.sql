@@ -1,104 +1,57 @@
--- Grain: one row per week and member known by its close: where the member stood at opening and at close.
+-- Grain: one row per week and member whose standing changed in it: where it stood at opening and at close, and how it left
+-- the members who bought within a year, if it did.
 with weeks as (
     select * from {{ ref('week_close') }}
+    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
 ),
 
-members as (
-    select * from {{ ref('dim_member') }}
-),
-
-stages as (
-    select * from {{ ref('member_stage_snapshot') }}
-),
-
-opening as (
+moves as (
     select
         weeks.week_start,
-        history.member_id,
-        history.stage_code
-    from weeks
-    inner join {{ ref('member_stage_history') }} as history
-        on weeks.opening_on >= history.valid_from and weeks.opening_on < history.valid_to
-),
-
--- figures of the close: each stretch of equal figures holds for the week closes that lie in it
-closing_figures as (
-    select
-        states.member_id,
-        weeks.week_start,
-        states.purchase_days_365
-    from {{ ref('int_lifecycle__states') }} as states
-    cross join
-        lateral generate_series(
-            date_trunc('week', states.valid_from::timestamp),
-            date_trunc(
-                'week',
-                least(states.valid_to, (select as_of_date + 1 from {{ source('release', 'building') }}))::timestamp
-            ),
-            interval '7 days'
-        ) as week
+        moves.*,
+        moves.after_is_closed and moves.before_is_closed is distinct from true as is_closing,
+        moves.after_is_lapsed and moves.before_is_lapsed is distinct from true as is_lapsing
+    from {{ ref('int_kpi__moves') }} as moves
     inner join weeks
-        on
-            week::date = weeks.week_start
-            and states.valid_from <= weeks.closing_on
-            and states.valid_to > weeks.closing_on
-    where states.valid_from <= (select as_of_date from {{ source('release', 'building') }})
+        on date_trunc('week', moves.moved_on::timestamp)::date = weeks.week_start and moves.moved_on <= weeks.closing_on
+    where
+        moves.moved_on >= (select min(week_start) from weeks)
+        and moves.moved_on <= (select max(closing_on) from weeks)
 ),
 
-purchasers as (
-    select distinct
-        weeks.week_start,
-        days.member_id
-    from {{ ref('int_lifecycle__purchase_days') }} as days
-    -- what came back later was still a purchase at that close
-    inner join weeks
-        on days.purchased_on between weeks.week_start and weeks.closing_on and days.until_on > weeks.closing_on
-),
-
-lapsed as (
+by_member as (
     select
-        weeks.week_start,
-        history.member_id,
-        min(history.valid_from) as lapsed_on
-    from {{ ref('member_stage_history') }} as history
-    inner join weeks on history.valid_from between weeks.week_start and weeks.closing_on
-    where history.stage_code = 'S10'
-    group by weeks.week_start, history.member_id
-),
-
-closed as (
-    select distinct
-        weeks.week_start,
-        flags.member_id
-    from {{ ref('int_members__flag_periods') }} as flags
-    inner join weeks on flags.flagged_from between weeks.week_start and weeks.closing_on
-    where flags.flag = 'closed'
+        week_start,
+        member_id,
+        (array_agg(before_stage_code order by moved_on))[1] as opening_stage_code,
+        (array_agg(before_store_id order by moved_on))[1] as opening_store_id,
+        (array_agg(after_stage_code order by moved_on desc))[1] as closing_stage_code,
+        (array_agg(after_store_id order by moved_on desc))[1] as closing_store_id,
+        bool_or(is_enrolment) as is_new,
+        min(moved_on) filter (where is_closing) as closed_on,
+        min(moved_on) filter (where is_lapsing) as lapsed_on
+    from moves
+    group by week_start, member_id
 ),
 
 final as (
     select
-        stages.week_start,
-        stages.member_id,
-        stages.store_id,
-        opening.stage_code as opening_stage_code,
-        stages.stage_code as closing_stage_code,
-        coalesce(members.enrolled_on between stages.week_start and stages.snapshot_on, false) as is_new,
-        coalesce({{ is_valid_stage('opening.stage_code') }}, false) as was_valid_at_opening,
-        {{ is_valid_stage('stages.stage_code') }} as is_valid_at_close,
-        -- base of churn: bought within the last year, at opening
-        coalesce(opening.stage_code in ('S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09'), false) as is_churn_base,
-        lapsed.member_id is not null as has_lapsed,
-        closed.member_id is not null as has_closed,
-        closing_figures.purchase_days_365,
-        purchasers.member_id is not null as has_purchased
-    from stages
-    inner join members on stages.member_id = members.member_id
-    left join opening on stages.week_start = opening.week_start and stages.member_id = opening.member_id
-    left join closing_figures
-        on stages.week_start = closing_figures.week_start and stages.member_id = closing_figures.member_id
-    left join purchasers on stages.week_start = purchasers.week_start and stages.member_id = purchasers.member_id
-    left join lapsed on stages.week_start = lapsed.week_start and stages.member_id = lapsed.member_id
-    left join closed on stages.week_start = closed.week_start and stages.member_id = closed.member_id
+        week_start,
+        member_id,
+        opening_stage_code,
+        opening_store_id,
+        closing_stage_code,
+        closing_store_id,
+        is_new,
+        -- by the first of the two; on the same day by closing
+        case
+            when {{ is_churn_base_stage('opening_stage_code') }}
+                then case
+                    when closed_on <= coalesce(lapsed_on, closed_on) then 'closed'
+                    when lapsed_on is not null then 'lapse'
+                end
+        end as churned_by
+    from by_member
 )
 
 select * from final

@@ -1,11 +1,17 @@
 -- Grain: one row per week and selling store with receipts: receipts and money, by their own business date.
 with receipts as (
-    select * from {{ ref('fct_receipt') }}
+    select
+        weeks.week_start,
+        receipts.*
+    from {{ ref('week_close') }} as weeks
+    inner join {{ ref('fct_receipt') }} as receipts
+        on receipts.business_date >= weeks.week_start and receipts.business_date <= weeks.closing_on
+    where {{ in_scope('weeks.week_start', 'int_kpi__scope_weeks') }}
 ),
 
 final as (
     select
-        date_trunc('week', business_date)::date as week_start,
+        week_start,
         store_id,
         count(*) filter (where qualifies_at_sale) as sale_receipts,
         count(*) filter (where qualifies_at_sale and is_member_receipt) as sale_receipts_member,
@@ -15,7 +21,7 @@ final as (
         sum(net_sales_amount) as net_sales_amount,
         coalesce(sum(net_sales_amount) filter (where is_member_receipt), 0) as net_sales_member_amount
     from receipts
-    group by date_trunc('week', business_date)::date, store_id
+    group by week_start, store_id
 )
 
 select * from final

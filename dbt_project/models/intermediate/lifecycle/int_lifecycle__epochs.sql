@@ -2,14 +2,16 @@
 -- count. Most members have one; each day on which a return takes a purchase day away begins another.
 with members as (
     select * from {{ ref('int_members__members') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
 cuts as (
     select distinct
-        member_id,
-        until_on as epoch_from
-    from {{ ref('int_lifecycle__purchase_days') }}
-    where until_on < date '9999-12-31'
+        days.member_id,
+        days.counted_until as epoch_from
+    from {{ ref('int_members__days') }} as days
+    inner join members on days.member_id = members.member_id
+    where days.counted_until < date '9999-12-31'
     union all
     select
         member_id,

@@ -43,11 +43,11 @@ buyers as (
         open_quarters.quarter_start,
         days.member_id
     from open_quarters
-    inner join {{ ref('int_lifecycle__purchase_days') }} as days
+    inner join {{ ref('int_members__days') }} as days
         on
-            open_quarters.quarter_start > days.purchased_on
-            and days.purchased_on >= open_quarters.quarter_start - {{ lifecycle_parameter('window_days') }}::integer
-            and open_quarters.quarter_start <= days.until_on
+            open_quarters.quarter_start > days.business_date
+            and days.business_date >= open_quarters.quarter_start - {{ lifecycle_parameter('window_days') }}::integer
+            and open_quarters.quarter_start <= days.counted_until
     inner join members
         on days.member_id = members.member_id and open_quarters.quarter_start > members.enrolled_on
     left join exclusions
@@ -64,7 +64,7 @@ spend as (
         buyers.member_id,
         coalesce(sum(sales.net_sales_amount), 0) as spend
     from buyers
-    left join {{ ref('int_members__daily_sales') }} as sales
+    left join {{ ref('int_members__days') }} as sales
         on
             buyers.member_id = sales.member_id
             and buyers.quarter_start > sales.business_date

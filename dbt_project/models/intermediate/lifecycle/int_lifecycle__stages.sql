@@ -1,39 +1,17 @@
--- Grain: one row per member and stage interval, past and future; the first rule that holds gives the stage. The
--- figures are those of the interval's first day.
-with states as (
-    select * from {{ ref('int_lifecycle__states') }}
+-- Grain: one row per member and stage interval, past and future. The figures are those of the interval's first day.
+{{ config(
+    unique_key=['member_id', 'valid_from'],
+    scope={'columns': ['member_id'], 'relation': 'int_lifecycle__touched_members'},
+    lookups=[['valid_from']],
+) }}
+
+with ruled as (
+    select * from {{ ref('int_lifecycle__ruled') }}
 ),
 
-rules as (
-    select * from {{ ref('stage_rules') }}
-),
-
-ruled as (
-    select
-        states.*,
-        rule.rule_id,
-        rule.stage_code
-    from states
-    cross join lateral (
-        select
-            rules.rule_id,
-            rules.stage_code
-        from rules
-        where
-            states.valid_from >= rules.valid_from
-            and states.valid_from < rules.valid_to
-            and (rules.is_excluded is null or rules.is_excluded = states.is_excluded)
-            and (rules.is_enrolled is null or rules.is_enrolled = states.is_enrolled)
-            and (rules.n_min is null or states.purchase_days >= rules.n_min)
-            and (rules.n_max is null or states.purchase_days <= rules.n_max)
-            and (rules.r_min is null or states.days_since_purchase >= rules.r_min)
-            and (rules.r_max is null or states.days_since_purchase < rules.r_max)
-            and (rules.gap_min is null or states.gap_days >= rules.gap_min)
-            and (rules.n_window_min is null or states.purchase_days_365 >= rules.n_window_min)
-            and (rules.needs_loyal_spend is null or states.spend_365_amount >= states.loyal_threshold_amount)
-        order by rules.rule_order
-        limit 1
-    ) as rule
+bands as (
+    select * from {{ ref('int_lifecycle__adaptive_bands') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
 marked as (
@@ -54,19 +32,25 @@ intervals as (
 
 final as (
     select
-        member_id,
-        stage_code,
-        valid_from,
-        interval_to as valid_to,
-        rule_id,
-        days_since_purchase,
-        purchase_days,
-        purchase_days_365,
-        spend_365_amount,
-        gap_days,
-        loyal_threshold_amount,
-        next_stage_code
+        intervals.member_id,
+        intervals.stage_code,
+        intervals.valid_from,
+        intervals.interval_to as valid_to,
+        intervals.rule_id,
+        intervals.days_since_purchase,
+        intervals.purchase_days,
+        intervals.purchase_days_365,
+        intervals.spend_365_amount,
+        intervals.gap_days,
+        intervals.loyal_threshold_amount,
+        bands.adaptive_band,
+        intervals.next_stage_code
     from intervals
+    left join bands
+        on
+            intervals.member_id = bands.member_id
+            and intervals.valid_from >= bands.valid_from
+            and intervals.valid_from < bands.valid_to
 )
 
 select * from final

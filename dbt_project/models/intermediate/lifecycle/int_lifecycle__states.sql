@@ -42,7 +42,7 @@ in_epoch as (
 ),
 
 thresholds as (
-    select * from {{ ref('int_lifecycle__loyal_thresholds') }}
+    select * from {{ ref('loyal_threshold') }}
 ),
 
 with_reasons as (

@@ -2,12 +2,14 @@
 -- what that day adds to the running figures. The days by which time alone moves a member come from the rules.
 {{ config(materialized='ephemeral') }}
 
-with building as (
-    select as_of_date from {{ source('release', 'building') }}
+with members as (
+    select * from {{ ref('int_members__members') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
-members as (
-    select * from {{ ref('int_members__members') }}
+sales as (
+    select * from {{ ref('int_members__days') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
 epochs as (
@@ -18,21 +20,8 @@ parameters as (
     select {{ lifecycle_parameter('window_days') }}::integer as window_days
 ),
 
--- the purchase days that count in an epoch, each with the one after it
 days as (
-    select
-        epochs.member_id,
-        epochs.epoch_from,
-        days.purchased_on,
-        lead(days.purchased_on) over (
-            partition by epochs.member_id, epochs.epoch_from order by days.purchased_on
-        ) as next_purchased_on
-    from epochs
-    inner join {{ ref('int_lifecycle__purchase_days') }} as days
-        on
-            epochs.member_id = days.member_id
-            and epochs.epoch_to > days.purchased_on
-            and epochs.epoch_from < days.until_on
+    select * from {{ ref('int_lifecycle__purchases') }}
 ),
 
 recency_steps as (
@@ -88,15 +77,17 @@ events as (
     union all
     -- money comes, and leaves the window
     select sales.member_id, epochs.epoch_from, sales.business_date, 0, 0, sales.net_sales_amount, null, null, null
-    from {{ ref('int_members__daily_sales') }} as sales
+    from sales
     inner join epochs on sales.member_id = epochs.member_id
+    where sales.net_sales_amount <> 0
     union all
     select
         sales.member_id, epochs.epoch_from, sales.business_date + parameters.window_days,
         0, 0, -sales.net_sales_amount, null, null, null
-    from {{ ref('int_members__daily_sales') }} as sales
+    from sales
     inner join epochs on sales.member_id = epochs.member_id
     cross join parameters
+    where sales.net_sales_amount <> 0
     union all
     -- becoming known, and enrolment
     select members.member_id, epochs.epoch_from, change.day, 0, 0, 0, null, null, null
@@ -118,13 +109,12 @@ events as (
     -- a quarter brings its threshold
     select epochs.member_id, epochs.epoch_from, thresholds.quarter_start, 0, 0, 0, null, null, null
     from epochs
-    cross join {{ ref('int_lifecycle__loyal_thresholds') }} as thresholds
+    cross join {{ ref('loyal_threshold') }} as thresholds
     union all
     -- a rule takes effect
     select epochs.member_id, epochs.epoch_from, rule_dates.valid_from, 0, 0, 0, null, null, null
     from epochs
-    cross join building
-    inner join rule_dates on building.as_of_date >= rule_dates.valid_from
+    cross join rule_dates
 ),
 
 final as (

@@ -4,7 +4,7 @@
 {{ config(materialized='view') }}
 
 with links as (
-    select * from {{ ref('stg_app__identity_links') }}
+    select * from {{ ref('int_members__links') }}
     where is_in_force
 ),
 

@@ -1,12 +1,18 @@
 -- Grain: one row per member, id that it is said of, flag (closed, blocked, staff, test) and period in which it is set;
 -- the end is exclusive. A member is closed by the id it is known by; it is blocked, staff or test by any of its ids.
 -- What is said of an id that was merged away stays with that id.
+{{ config(
+    unique_key=['member_id', 'kind', 'id', 'flag', 'flagged_from'],
+    scope={'columns': ['member_id'], 'relation': 'int_members__touched_ids'},
+) }}
+
 with card_flags as (
-    select * from {{ ref('stg_pos__member_status') }}
+    select * from {{ ref('int_members__card_flags') }}
 ),
 
 accounts as (
-    select * from {{ ref('stg_app__accounts') }}
+    select * from {{ ref('int_members__account_versions') }}
+    where {{ in_scope(["'account'", 'account_id'], 'int_members__touched_ids', ['kind', 'id']) }}
 ),
 
 building as (

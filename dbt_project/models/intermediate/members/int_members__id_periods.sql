@@ -6,7 +6,7 @@ with resolved as (
 ),
 
 links as (
-    select * from {{ ref('stg_app__identity_links') }}
+    select * from {{ ref('int_members__links') }}
     where card_no is not null and survivor_account_id is null
 ),
 
@@ -33,7 +33,7 @@ sides as (
         links.recorded_at
     from links
     inner join resolved as accounts on links.account_id = accounts.id and accounts.kind = 'account'
-    left join {{ ref('stg_pos__enrolments') }} as enrolments on links.card_no = enrolments.card_no
+    left join {{ ref('int_members__enrolments') }} as enrolments on links.card_no = enrolments.card_no
     where enrolments.card_no is null
 ),
 

@@ -1,11 +1,11 @@
 -- Grain: one row per id that is a membership of its own: an enrolled card, or an account (enrolled or a prospect).
 with cards as (
-    select * from {{ ref('stg_pos__enrolments') }}
+    select * from {{ ref('int_members__enrolments') }}
 ),
 
 accounts as (
-    select * from {{ ref('stg_app__accounts') }}
-    where is_newest
+    select * from {{ ref('int_members__account_versions') }}
+    where is_newest and {{ in_scope(["'account'", 'account_id'], 'int_members__touched_ids', ['kind', 'id']) }}
 ),
 
 final as (

@@ -1,5 +1,11 @@
 -- Grain: one row per member that is or was: enrolled, a prospect, or merged into another one since merged_on.
--- A member is enrolled by the earliest of its ids. The service store is the recruiting store until assignments are fed.
+-- A member is enrolled by the earliest of its ids. The service store is the one before any assignment.
+{{ config(
+    unique_key=['member_id'],
+    scope={'columns': ['member_id'], 'relation': 'int_members__touched_ids'},
+    lookups=[['enrolled_on']],
+) }}
+
 with ids as (
     select * from {{ ref('int_members__ids') }}
 ),
@@ -13,14 +19,17 @@ closures as (
         member_id,
         max(flagged_from) as closed_on
     from {{ ref('int_members__flag_periods') }}
-    where flag = 'closed' and flagged_to = date '9999-12-31'
+    where
+        flag = 'closed'
+        and flagged_to = date '9999-12-31'
+        and {{ in_scope('member_id', 'int_members__touched_ids') }}
     group by member_id
 ),
 
 -- a merged account that had a card was a member by that card
 accounts_with_card as (
     select distinct links.account_id
-    from {{ ref('stg_app__identity_links') }} as links
+    from {{ ref('int_members__links') }} as links
     inner join ids on links.card_no = ids.id and ids.kind = 'card'
     where links.is_in_force
 ),

@@ -1,12 +1,47 @@
 -- Grain: one row per token of a phone or an openid, member and period, end exclusive, in which it was the member's:
 -- from the day it was seen with the member until the day it is seen with another one, or given up.
+-- Of the tokens that this build looks at.
 with id_periods as (
-    select * from {{ ref('int_members__id_periods') }}
+    select
+        kind,
+        id,
+        member_id,
+        valid_from,
+        valid_to,
+        recorded_at
+    from {{ ref('int_members__id_periods') }}
+    {% if not is_full_build() -%}
+    -- who else was seen with the token, and was not touched
+    union all
+    select
+        identifier_kind as kind,
+        identifier as id,
+        member_id,
+        valid_from,
+        valid_to,
+        recorded_at
+    from ({{ published_rows('bridge_identity', {
+        'identifier_kind': 'text', 'identifier': 'text', 'member_id': 'text', 'valid_from': 'date', 'valid_to': 'date',
+        'recorded_at': 'timestamptz',
+    }) }}) as published
+    where
+        identifier_kind in ('card', 'account')
+        and (identifier_kind, identifier) not in (select kind, id from {{ ref('int_members__touched_ids') }})
+        and (
+            identifier in (select account_id from {{ ref('int_members__touched_accounts') }})
+            or identifier in (select card_no from {{ ref('stg_pos__enrolment_entries') }} where phone_token in (
+                select value from {{ ref('int_members__touched_tokens') }}
+            ))
+        )
+    {%- endif %}
 ),
 
 cards as (
     select * from {{ ref('stg_pos__enrolment_entries') }}
-    where phone_token is not null and not is_held
+    where
+        phone_token is not null
+        and not is_held
+        and {{ in_scope('phone_token', 'int_members__touched_tokens', ['value']) }}
 ),
 
 building as (
@@ -21,7 +56,7 @@ account_tokens as (
         accounts.changed_on,
         token.kind,
         token.value
-    from {{ ref('stg_app__accounts') }} as accounts
+    from {{ ref('int_members__account_versions') }} as accounts
     cross join
         lateral (
             values
@@ -31,11 +66,16 @@ account_tokens as (
     where accounts.changed_on <= (select as_of_date from building)
 ),
 
-changes as (
+with_value_before as (
     select
         account_tokens.*,
         lag(value) over (partition by account_id, kind order by changed_at) as value_before
     from account_tokens
+),
+
+changes as (
+    select * from with_value_before
+    where value is distinct from value_before
 ),
 
 seen as (
@@ -58,7 +98,7 @@ seen as (
         changed_on,
         true as is_held_now
     from changes
-    where value is distinct from value_before and value is not null
+    where value is not null and {{ in_scope('value', 'int_members__touched_tokens') }}
     union all
     select
         kind,
@@ -69,7 +109,9 @@ seen as (
         changed_on,
         false as is_held_now
     from changes
-    where value is distinct from value_before and value_before is not null
+    where
+        value_before is not null
+        and {{ in_scope('value_before', 'int_members__touched_tokens', ['value']) }}
 ),
 
 numbered as (

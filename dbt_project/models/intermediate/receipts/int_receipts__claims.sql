@@ -1,6 +1,9 @@
 -- Grain: one row per receipt that a member claimed in time: the first claim, by whom the account was on its day.
 with claims as (
     select * from {{ ref('stg_app__receipt_claims') }}
+    where {{ in_scope(
+        ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
+    ) }}
 ),
 
 bridge as (

@@ -1,9 +1,8 @@
--- Grain: one row per receipt that was neither voided nor a training, with the member whom it names: by the card, else
--- the account, else the phone that was the member's on that day, else because the member claimed it.
-{{ config(materialized='view') }}
-
+-- Grain: one row per receipt that this build looks at and that was neither voided nor a training, with the member whom
+-- it names: by the card, else the account, else the phone that was the member's on that day, else because the member
+-- claimed it.
 with receipts as (
-    select * from {{ ref('stg_pos__receipts') }}
+    select * from {{ ref('int_receipts__newest') }}
 ),
 
 bridge as (

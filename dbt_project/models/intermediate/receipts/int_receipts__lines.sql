@@ -1,24 +1,26 @@
--- Grain: one row per line of a receipt on a touched date. A line that was sent again counts once, as sent last.
+-- Grain: one row per line of a receipt that this build looks at. A line that was sent again counts once, as sent last.
 {{ config(indexes=[{'columns': ['receipt_id']}]) }}
 
 with lines as (
-    select stg.*
-    from {{ ref('stg_pos__receipt_lines') }} as stg
-    inner join {{ ref('int_release__touched_dates') }} as touched on stg.business_date = touched.business_date
+    select * from {{ ref('stg_pos__receipt_lines') }}
+    where {{ in_scope(
+        ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
+    ) }}
 ),
 
 newest as (
     select
         lines.*,
         row_number() over (
-            partition by receipt_id, line_no order by _delivered_on desc, _batch_id desc, _line_no desc
+            partition by business_date, store_id, register_id, receipt_no, receipt_type, line_no
+            order by _delivered_on desc, _batch_id desc, _line_no desc
         ) as recency
     from lines
 ),
 
 final as (
     select
-        receipt_id,
+        {{ receipt_key('newest') }} as receipt_id,
         line_no,
         store_id,
         business_date,

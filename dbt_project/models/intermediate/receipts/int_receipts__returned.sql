@@ -4,36 +4,8 @@ with receipts as (
     select * from {{ ref('int_receipts__receipts') }}
 ),
 
-returns as (
-    select * from receipts
-    where receipt_type = 'return' and original_receipt_id is not null
-),
-
-lines as (
-    select
-        stg.receipt_id,
-        stg.line_no,
-        stg.quantity,
-        row_number() over (
-            partition by stg.receipt_id, stg.line_no
-            order by stg._delivered_on desc, stg._batch_id desc, stg._line_no desc
-        ) as recency
-    from {{ ref('stg_pos__receipt_lines') }} as stg
-    where
-        stg.is_merchandise
-        and (
-            stg.receipt_id in (select receipt_id from returns)
-            or stg.receipt_id in (select original_receipt_id from returns)
-        )
-),
-
 units as (
-    select
-        receipt_id,
-        sum(quantity) as units
-    from lines
-    where recency = 1
-    group by receipt_id
+    select * from {{ ref('int_receipts__units') }}
 ),
 
 returned as (
@@ -45,10 +17,12 @@ returned as (
             partition by returns.original_receipt_id
             order by greatest(returns.business_date, sold.business_date)
         ) as returned_so_far
-    from returns
+    from receipts as returns
     inner join receipts as sold on returns.original_receipt_id = sold.receipt_id
-    inner join units as sold_units on returns.original_receipt_id = sold_units.receipt_id
-    inner join units as returned_units on returns.receipt_id = returned_units.receipt_id
+    -- a receipt without merchandise neither sells nor brings back any
+    inner join units as sold_units on returns.original_receipt_id = sold_units.receipt_id and sold_units.has_merchandise
+    inner join units as returned_units on returns.receipt_id = returned_units.receipt_id and returned_units.has_merchandise
+    where returns.receipt_type = 'return'
 ),
 
 final as (

@@ -1,4 +1,4 @@
--- Grain: one row per receipt on a touched date: its merchandise units and money, from its lines.
+-- Grain: one row per receipt that this build looks at: its merchandise units and money, from its lines.
 with lines as (
     select * from {{ ref('int_receipts__lines') }}
 ),
@@ -7,6 +7,7 @@ final as (
     select
         receipt_id,
         count(*)::integer as lines,
+        bool_or(is_merchandise) as has_merchandise,
         coalesce(sum(quantity) filter (where is_merchandise), 0)::numeric(14, 3) as units,
         coalesce(sum(net_amount) filter (where is_merchandise), 0)::numeric(14, 2) as net_sales_amount
     from lines

@@ -1,5 +1,10 @@
 -- Grain: one row per identifier (card, account, token of a phone or openid) and period in which it was one member's.
-{{ config(unique_key=['identifier_kind', 'identifier', 'valid_from']) }}
+{{ config(
+    unique_key=['identifier_kind', 'identifier', 'valid_from'],
+    scope={'columns': ['identifier_kind', 'identifier'], 'relation': 'int_members__touched_identifiers'},
+    lookups=[['member_id'], ['identifier']],
+) }}
+-- depends_on: {{ ref('int_members__touched_identifiers') }}
 
 with final as (
     select

@@ -1,17 +1,11 @@
 -- Grain: one row per calendar day from the first business week to the end of the as-of date's week.
 {{ config(unique_key=['calendar_date']) }}
 
-with building as (
-    select as_of_date from {{ source('release', 'building') }}
-),
-
-bounds as (
+with bounds as (
     select
-        date_trunc('week', min(receipts.business_date))::date as first_day,
-        date_trunc('week', building.as_of_date)::date + 6 as last_day
-    from building
-    left join {{ ref('fct_receipt') }} as receipts on building.as_of_date >= receipts.business_date
-    group by building.as_of_date
+        date_trunc('week', observed_from)::date as first_day,
+        date_trunc('week', as_of_date)::date + 6 as last_day
+    from {{ ref('reporting_period') }}
 ),
 
 days as (

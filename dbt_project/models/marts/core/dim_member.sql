@@ -1,5 +1,8 @@
 -- Grain: one row per prospect, valid or former member; no personal data.
-{{ config(unique_key=['member_id']) }}
+{{ config(
+    unique_key=['member_id'],
+    scope={'columns': ['member_id'], 'relation': 'int_members__touched_profiles'},
+) }}
 
 with building as (
     select as_of_date from {{ source('release', 'building') }}
@@ -7,30 +10,38 @@ with building as (
 
 members as (
     select * from {{ ref('int_members__members') }}
+    where {{ in_scope('member_id', 'int_members__touched_profiles') }}
 ),
 
 stages as (
-    select history.*
-    from {{ ref('member_stage_history') }} as history
+    select stages.*
+    from {{ ref('int_lifecycle__stages') }} as stages
     cross join building
-    where history.valid_from <= building.as_of_date and history.valid_to > building.as_of_date
+    where
+        stages.valid_from <= building.as_of_date
+        and stages.valid_to > building.as_of_date
+        and {{ in_scope('stages.member_id', 'int_members__touched_profiles') }}
 ),
 
-purchases as (
-    select
-        member_id,
-        min(business_date) as first_purchase_on,
-        max(business_date) as last_purchase_on,
-        count(*)::integer as purchase_days
-    from {{ ref('fct_purchase_day') }}
-    group by member_id
+stores as (
+    select stores.*
+    from {{ ref('int_members__service_stores') }} as stores
+    cross join building
+    where
+        stores.valid_from <= building.as_of_date
+        and stores.valid_to > building.as_of_date
+        and {{ in_scope('stores.member_id', 'int_members__touched_profiles') }}
 ),
 
-money as (
+days as (
     select
         member_id,
+        min(business_date) filter (where receipts > 0) as first_purchase_on,
+        max(business_date) filter (where receipts > 0) as last_purchase_on,
+        count(*) filter (where receipts > 0)::integer as purchase_days,
         sum(net_sales_amount) as net_sales_amount
-    from {{ ref('int_members__daily_sales') }}
+    from {{ ref('int_members__days') }}
+    where {{ in_scope('member_id', 'int_members__touched_profiles') }}
     group by member_id
 ),
 
@@ -42,14 +53,14 @@ final as (
         members.merged_on,
         members.merged_into,
         members.recruit_store_id,
-        members.service_store_id,
+        stores.store_id as service_store_id,
         members.recruit_channel,
         members.recruit_method,
         'not_fed'::text as tier,
-        purchases.first_purchase_on,
-        purchases.last_purchase_on,
-        coalesce(purchases.purchase_days, 0) as purchase_days,
-        coalesce(money.net_sales_amount, 0)::numeric(14, 2) as net_sales_amount,
+        days.first_purchase_on,
+        days.last_purchase_on,
+        coalesce(days.purchase_days, 0) as purchase_days,
+        coalesce(days.net_sales_amount, 0)::numeric(14, 2) as net_sales_amount,
         stages.stage_code,
         case
             when stages.stage_code <> 'S02' then null
@@ -61,8 +72,8 @@ final as (
     from members
     cross join building
     left join stages on members.member_id = stages.member_id
-    left join purchases on members.member_id = purchases.member_id
-    left join money on members.member_id = money.member_id
+    left join stores on members.member_id = stores.member_id
+    left join days on members.member_id = days.member_id
 )
 
 select * from final

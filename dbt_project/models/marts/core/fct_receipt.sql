@@ -1,13 +1,13 @@
 -- Grain: one row per receipt (sale, return, exchange) that was not voided and is no training.
 {{ config(
     unique_key=['receipt_id'],
-    scope={'columns': ['business_date'], 'relation': 'int_release__touched_dates'},
+    scope={'columns': ['receipt_id'], 'relation': 'int_receipts__touched'},
+    lookups=[['business_date'], ['store_id', 'business_date'], ['member_id', 'business_date']],
 ) }}
+-- depends_on: {{ ref('int_receipts__touched') }}
 
 with receipts as (
-    select candidate.*
-    from {{ ref('int_receipts__receipts') }} as candidate
-    inner join {{ ref('int_release__touched_dates') }} as touched on candidate.business_date = touched.business_date
+    select * from {{ ref('int_receipts__receipts') }}
 ),
 
 units as (

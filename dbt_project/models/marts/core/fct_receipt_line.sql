@@ -1,17 +1,17 @@
 -- Grain: one row per receipt line of the receipts in fct_receipt.
 {{ config(
     unique_key=['receipt_id', 'line_no'],
-    scope={'columns': ['business_date'], 'relation': 'int_release__touched_dates'},
+    scope={'columns': ['receipt_id'], 'relation': 'int_receipts__touched'},
+    lookups=[['business_date'], ['sku']],
 ) }}
+-- depends_on: {{ ref('int_receipts__touched') }}
 
 with lines as (
     select * from {{ ref('int_receipts__lines') }}
 ),
 
 receipts as (
-    select fct.*
-    from {{ ref('fct_receipt') }} as fct
-    inner join {{ ref('int_release__touched_dates') }} as touched on fct.business_date = touched.business_date
+    select * from {{ ref('int_receipts__receipts') }}
 ),
 
 final as (

@@ -1,9 +1,13 @@
 -- Grain: one row per week, level (store, region, hq) and its id.
 -- Money counts by selling store; members by service store at the row's close. Both add up over stores.
-{{ config(unique_key=['week_start', 'level', 'level_id']) }}
+{{ config(
+    unique_key=['week_start', 'level', 'level_id'],
+    scope={'columns': ['week_start'], 'relation': 'int_kpi__scope_weeks'},
+) }}
 
 with weeks as (
     select * from {{ ref('week_close') }}
+    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
 ),
 
 stores as (
@@ -11,25 +15,11 @@ stores as (
 ),
 
 first_day as (
-    select min(business_date) as observed_from from {{ ref('fct_receipt') }}
+    select observed_from from {{ ref('reporting_period') }}
 ),
 
 members as (
-    select
-        week_start,
-        store_id,
-        count(*) filter (where was_valid_at_opening) as opening_members,
-        count(*) filter (where is_new) as new_members,
-        count(*) filter (where is_valid_at_close) as closing_members,
-        count(*) filter (where is_churn_base) as churn_base,
-        count(*) filter (where is_churn_base and has_lapsed) as churned_lapse,
-        count(*) filter (where is_churn_base and has_closed and not has_lapsed) as churned_closed,
-        count(*) filter (where is_valid_at_close and purchase_days_365 >= 1) as purchasers_365,
-        count(*) filter (where is_valid_at_close and purchase_days_365 >= 2) as repeat_purchasers_365,
-        count(*) filter (where is_valid_at_close and has_purchased) as purchasing_members,
-        count(*) filter (where closing_stage_code in ('S03', 'S04', 'S05', 'S06', 'S07')) as active_members
-    from {{ ref('int_kpi__week_members') }}
-    group by week_start, store_id
+    select * from {{ ref('int_kpi__week_store_members') }}
 ),
 
 by_store as (

@@ -1,33 +1,36 @@
 -- Grain: one row per member and stage interval [valid_from, valid_to) that began by the as-of date.
-{{ config(unique_key=['member_id', 'valid_from']) }}
+{{ config(materialized='published_view') }}
 
-with building as (
-    select as_of_date from {{ source('release', 'building') }}
+with stages as (
+    select * from {{ ref('int_lifecycle__stages') }}
 ),
 
-stages as (
-    select * from {{ ref('int_lifecycle__stages') }}
+period as (
+    select * from {{ ref('reporting_period') }}
 ),
 
 final as (
     select
-        stages.member_id,
-        stages.stage_code,
-        stages.valid_from,
+        member_id,
+        stage_code,
+        valid_from,
         -- what lies ahead is told as next_stage_*: an interval that is open today has no end yet
-        case when stages.valid_to > building.as_of_date then date '9999-12-31' else stages.valid_to end as valid_to,
-        stages.rule_id,
-        stages.days_since_purchase,
-        stages.purchase_days,
-        stages.purchase_days_365,
-        stages.spend_365_amount,
-        stages.gap_days,
-        stages.loyal_threshold_amount,
-        stages.next_stage_code,
-        case when stages.next_stage_code is not null then stages.valid_to end as next_stage_on
+        case
+            when valid_to > (select as_of_date from period) then date '9999-12-31'
+            else valid_to
+        end as valid_to,
+        rule_id,
+        days_since_purchase,
+        purchase_days,
+        purchase_days_365,
+        spend_365_amount,
+        gap_days,
+        loyal_threshold_amount,
+        adaptive_band,
+        next_stage_code,
+        case when next_stage_code is not null then valid_to end as next_stage_on
     from stages
-    cross join building
-    where stages.valid_from <= building.as_of_date
+    where valid_from <= (select as_of_date from period)
 )
 
 select * from final

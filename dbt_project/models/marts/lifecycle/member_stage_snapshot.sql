@@ -5,8 +5,12 @@ with weeks as (
     select * from {{ ref('week_close') }}
 ),
 
-history as (
-    select * from {{ ref('member_stage_history') }}
+stages as (
+    select * from {{ ref('int_lifecycle__stages') }}
+),
+
+stores as (
+    select * from {{ ref('int_members__service_stores') }}
 ),
 
 members as (
@@ -17,13 +21,18 @@ final as (
     select
         weeks.week_start,
         weeks.closing_on as snapshot_on,
-        history.member_id,
-        members.service_store_id as store_id,
+        stages.member_id,
+        stores.store_id,
         members.tier,
-        history.stage_code
+        stages.stage_code
     from weeks
-    inner join history on weeks.closing_on >= history.valid_from and weeks.closing_on < history.valid_to
-    inner join members on history.member_id = members.member_id
+    inner join stages on weeks.closing_on >= stages.valid_from and weeks.closing_on < stages.valid_to
+    inner join stores
+        on
+            stages.member_id = stores.member_id
+            and weeks.closing_on >= stores.valid_from
+            and weeks.closing_on < stores.valid_to
+    inner join members on stages.member_id = members.member_id
 )
 
 select * from final

@@ -1,19 +1,24 @@
 -- Grain: one row per week, service store, tier and stage with members at the week's close.
-{{ config(unique_key=['week_start', 'store_id', 'tier', 'stage_code']) }}
+{{ config(materialized='published_view') }}
 
-with snapshot as (
-    select * from {{ ref('member_stage_snapshot') }}
+with standing as (
+    select * from {{ ref('int_kpi__week_standing') }}
+),
+
+weeks as (
+    select * from {{ ref('week_close') }}
 ),
 
 final as (
     select
-        week_start,
-        store_id,
-        tier,
-        stage_code,
-        count(*)::integer as members
-    from snapshot
-    group by week_start, store_id, tier, stage_code
+        standing.week_start,
+        standing.store_id,
+        standing.tier,
+        standing.stage_code,
+        sum(standing.members)::integer as members
+    from standing
+    inner join weeks on standing.week_start = weeks.week_start
+    group by standing.week_start, standing.store_id, standing.tier, standing.stage_code
 )
 
 select * from final

@@ -1,4 +1,4 @@
--- Grain: one row per account that was created by the as-of date and version of it; the newest one is marked.
+-- Grain: one row per account that was created by the as-of date and version of it, as delivered.
 -- Versions count whenever they were written: what they say is dated by itself.
 with accounts as (
     {{ active_rows('app', 'accounts') }}
@@ -27,17 +27,6 @@ dated as (
     from accounts
 ),
 
-numbered as (
-    select
-        dated.*,
-        row_number() over (
-            partition by account_id, changed_at order by _delivered_on desc, _batch_id desc, _line_no desc
-        ) as delivery_no,
-        rank() over (partition by account_id order by changed_at desc) as recency
-    from dated
-    where created_on <= (select as_of_date from building)
-),
-
 final as (
     select
         account_id,
@@ -52,9 +41,11 @@ final as (
         phone_token,
         openid_token,
         phone_verified,
-        recency = 1 as is_newest
-    from numbered
-    where delivery_no = 1
+        _delivered_on,
+        _batch_id,
+        _line_no
+    from dated
+    where created_on <= (select as_of_date from building)
 )
 
 select * from final

@@ -1,4 +1,4 @@
--- Grain: one row per account and receipt that it claimed by the as-of date. Dates are those of the store that sold.
+-- Grain: one row per claim of a receipt by an account, up to the as-of date. Dates are those of the store that sold.
 with claims as (
     {{ active_rows('app', 'receipt_claims') }}
 ),
@@ -33,12 +33,15 @@ final as (
     select
         account_id,
         {{ receipt_key('keyed') }} as receipt_id,
+        store_id,
+        register_id,
         business_date,
-        min(claimed_at) as claimed_at,
-        min(claimed_on) as claimed_on
+        receipt_no,
+        receipt_type,
+        claimed_at,
+        claimed_on
     from keyed
     where claimed_on <= (select as_of_date from building)
-    group by account_id, {{ receipt_key('keyed') }}, business_date
 )
 
 select * from final

@@ -30,7 +30,15 @@ dated as (
         enrolments.channel,
         enrolments.method,
         enrolments.phone_token,
-        min(enrolments._delivered_on) over () as first_delivered_on,
+        (
+            select min(first_batch.business_date)
+            from {{ source('ops', 'batch') }} as first_batch
+            where
+                first_batch.source = 'pos'
+                and first_batch.feed = 'enrolments'
+                and first_batch.state = 'loaded'
+                and first_batch.rows_loaded > 0
+        ) as first_delivered_on,
         enrolments._delivered_on,
         enrolments._batch_id,
         enrolments._line_no

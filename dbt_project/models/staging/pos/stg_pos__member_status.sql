@@ -1,63 +1,23 @@
--- Grain: one row per member card, flag and business date: what the flag is from that day on.
+-- Grain: one row per change of a card's status, as delivered.
 with events as (
     {{ active_rows('pos', 'member_status') }}
-),
-
-enrolments as (
-    select * from {{ ref('stg_pos__enrolments') }}
-),
-
-stores as (
-    select * from {{ ref('stg_reference__stores') }}
-),
-
-building as (
-    select as_of_date from {{ source('release', 'building') }}
-),
-
-flagged as (
-    select
-        events.card_no,
-        case
-            when events.status in ('closed', 'reopened') then 'closed'
-            when events.status in ('blocked', 'unblocked') then 'blocked'
-            when events.status in ('staff', 'not_staff') then 'staff'
-            else events.status
-        end as flag,
-        events.status in ('closed', 'blocked', 'staff', 'test') as is_set,
-        {{ business_date(
-            instant('events.at', "coalesce(stores.timezone, 'UTC')"),
-            "coalesce(stores.timezone, 'UTC')",
-            "coalesce(stores.day_cutoff, time '00:00')",
-        ) }} as changed_on,
-        {{ instant('events.at', "coalesce(stores.timezone, 'UTC')") }} as changed_at,
-        events._delivered_on,
-        events._batch_id,
-        events._line_no
-    from events
-    inner join enrolments on events.card_no = enrolments.card_no
-    left join stores on enrolments.recruit_store_id = stores.store_id
-),
-
-last_of_day as (
-    select
-        flagged.*,
-        row_number() over (
-            partition by card_no, flag, changed_on
-            order by changed_at desc, _delivered_on desc, _batch_id desc, _line_no desc
-        ) as recency
-    from flagged
-    where changed_on <= (select as_of_date from building)
 ),
 
 final as (
     select
         card_no,
-        flag,
-        changed_on,
-        is_set
-    from last_of_day
-    where recency = 1
+        case
+            when status in ('closed', 'reopened') then 'closed'
+            when status in ('blocked', 'unblocked') then 'blocked'
+            when status in ('staff', 'not_staff') then 'staff'
+            else status
+        end as flag,
+        status in ('closed', 'blocked', 'staff', 'test') as is_set,
+        at,
+        _delivered_on,
+        _batch_id,
+        _line_no
+    from events
 )
 
 select * from final

@@ -9,10 +9,12 @@ building as (
 
 final as (
     select
-        {{ receipt_key('lines') }} as receipt_id,
-        line_no,
         store_id,
+        register_id,
         business_date,
+        receipt_no,
+        receipt_type,
+        line_no,
         sku,
         quantity,
         unit_price,

@@ -1,5 +1,4 @@
--- Grain: one row per receipt key (store, register, business date, number, type) up to the as-of date.
--- A receipt that was sent again with other content counts in its highest revision.
+-- Grain: one row per receipt as landed, up to the as-of date; one that was sent again is still here twice.
 with receipts as (
     {{ active_rows('pos', 'receipts') }}
 ),
@@ -12,40 +11,35 @@ building as (
     select as_of_date from {{ source('release', 'building') }}
 ),
 
-newest as (
-    select
-        receipts.*,
-        row_number() over (
-            partition by store_id, register_id, business_date, receipt_no, receipt_type
-            order by coalesce(revision, 0) desc, _delivered_on desc, _batch_id desc, _line_no desc
-        ) as recency
-    from receipts
-    where business_date <= (select as_of_date from building)
-),
-
 final as (
     select
-        {{ receipt_key('newest') }} as receipt_id,
-        newest.store_id,
-        newest.register_id,
-        newest.business_date,
-        newest.receipt_no,
-        newest.receipt_type,
-        {{ instant('newest.sold_at', "coalesce(stores.timezone, 'UTC')") }} as sold_at,
-        newest.member_card_no,
-        newest.account_id,
-        newest.member_phone_token,
-        newest.channel,
-        coalesce(newest.is_training, false) as is_training,
-        coalesce(newest.is_staff_sale, false) as is_staff_sale,
-        coalesce(newest.is_wholesale, false) as is_wholesale,
-        {{ receipt_key('newest', original=true) }} as original_receipt_id,
-        newest.gross_amount,
-        newest.discount_amount,
-        newest.net_amount
-    from newest
-    left join stores on newest.store_id = stores.store_id
-    where newest.recency = 1
+        receipts.store_id,
+        receipts.register_id,
+        receipts.business_date,
+        receipts.receipt_no,
+        receipts.receipt_type,
+        receipts.revision,
+        {{ instant('receipts.sold_at', "coalesce(stores.timezone, 'UTC')") }} as sold_at,
+        receipts.member_card_no,
+        receipts.account_id,
+        receipts.member_phone_token,
+        receipts.channel,
+        coalesce(receipts.is_training, false) as is_training,
+        coalesce(receipts.is_staff_sale, false) as is_staff_sale,
+        coalesce(receipts.is_wholesale, false) as is_wholesale,
+        receipts.original_store_id,
+        receipts.original_register_id,
+        receipts.original_business_date,
+        receipts.original_receipt_no,
+        receipts.gross_amount,
+        receipts.discount_amount,
+        receipts.net_amount,
+        receipts._delivered_on,
+        receipts._batch_id,
+        receipts._line_no
+    from receipts
+    left join stores on receipts.store_id = stores.store_id
+    where receipts.business_date <= (select as_of_date from building)
 )
 
 select * from final

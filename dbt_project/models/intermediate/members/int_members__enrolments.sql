@@ -1,7 +1,9 @@
--- Grain: one row per member card: its first enrolment that counts.
+-- Grain: one row per member card that this build looks at: its first enrolment that counts.
+{{ config(indexes=[{'columns': ['card_no']}]) }}
+
 with entries as (
     select * from {{ ref('stg_pos__enrolment_entries') }}
-    where not is_held
+    where not is_held and {{ in_scope(["'card'", 'card_no'], 'int_members__touched_ids', ['kind', 'id']) }}
 ),
 
 earliest as (

@@ -1,0 +1,41 @@
+-- Grain: one row per member whose row in dim_member may differ from the highest published release: what it did changed, or
+-- the step to the as-of date takes it into another stage, phase or store.
+{{ config(indexes=[{'columns': ['member_id']}]) }}
+
+with step as (
+    select * from {{ ref('int_release__step') }}
+),
+
+found as (
+    select member_id from ({{ changes('int_members__days', ['member_id']) }}) as days
+    union
+    select member_id from ({{ changes('int_members__members', ['member_id']) }}) as members
+    union
+    select member_id from ({{ changes('int_lifecycle__stages', ['member_id']) }}) as stages
+    union
+    select member_id from ({{ changes('int_members__service_stores', ['member_id']) }}) as stores
+    union
+    select stages.member_id
+    from step
+    inner join {{ ref('int_lifecycle__stages') }} as stages
+        on step.from_date < stages.valid_from and step.to_date >= stages.valid_from
+    union
+    select stores.member_id
+    from step
+    inner join {{ ref('int_members__service_stores') }} as stores
+        on step.from_date < stores.valid_from and step.to_date >= stores.valid_from
+    union
+    select members.member_id
+    from step
+    inner join {{ ref('int_members__members') }} as members
+        on
+            members.enrolled_on > step.from_date - {{ lifecycle_parameter('onboarding_days') }}::integer
+            and members.enrolled_on <= step.to_date - {{ lifecycle_parameter('onboarding_days') }}::integer
+),
+
+final as (
+    select member_id from found
+    where not (select is_full from step)
+)
+
+select * from final
