@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pandas as pd
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from memberhouse import db, release
 from memberhouse import warehouse as building
@@ -42,9 +44,9 @@ class Chain:
         columns = sorted({column for row in rows for column in row})
         with db.connect(self.settings) as conn:
             (batch_id,) = conn.execute(
-                "insert into ops.batch (source, feed, business_date, store_id, batch_name, state, rows_in, rows_loaded)"
-                " values (%s, %s, %s, 'all', 'by hand', 'loaded', %s, %s) returning batch_id",
-                (source, feed, day, len(rows), len(rows)),
+                "insert into ops.batch (source, feed, business_date, store_id, batch_name, state, rows_in, rows_loaded,"
+                " manifest) values (%s, %s, %s, 'all', 'by hand', 'loaded', %s, %s, %s) returning batch_id",
+                (source, feed, day, len(rows), len(rows), Jsonb({"produced_at": _produced_at(day, rows)})),
             ).fetchone()
             copy = sql.SQL("copy {} (_batch_id, _file_no, _line_no, {}) from stdin").format(
                 sql.Identifier("raw", f"{source}__{feed}"), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -127,6 +129,18 @@ class Chain:
                 )
                 (counts[table],) = conn.execute(statement, (release_id,)).fetchone()
         return {table: count for table, count in counts.items() if count}
+
+
+def _produced_at(day: date, rows: Sequence[Mapping[str, Any]]) -> str:
+    """When a batch of these rows can have been produced: after all that it speaks of, but for ends that lie ahead."""
+    moments = [
+        datetime.fromisoformat(value)
+        for row in rows
+        for column, value in row.items()
+        if column != "valid_to" and isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", value)
+    ]
+    said = [moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in moments]
+    return max([datetime.combine(day, time(22), UTC), *said]).isoformat()
 
 
 def publish(settings: Settings, as_of: date, *, full_refresh: bool = False) -> int:

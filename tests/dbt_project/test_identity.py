@@ -557,11 +557,11 @@ def test_a_phone_is_one_token_in_whatever_feed_it_is_written(server_home, tmp_pa
         ),
         (
             "assert_prospects_are_those_not_enrolled",
-            "update history.dim_member__open set enrolled_on = null where member_id = 'merged:CS'",
+            "update history.int_members__members__open set enrolled_on = null where member_id = 'merged:CS'",
         ),
         (
             "assert_prospects_are_those_not_enrolled",
-            "update history.member_stage_history__open set stage_code = 'S01' where member_id = 'merged:CS'",
+            "update history.int_lifecycle__stages__open set stage_code = 'S01' where member_id = 'merged:CS'",
         ),
         (
             "relationships_fct_receipt_member_id__member_id__ref_dim_member_",
