@@ -25,6 +25,8 @@ create table if not exists release.release (
 alter table release.release add column if not exists full_because text;
 -- by store the clock that its sales were dated with: another clock dates all of them anew
 alter table release.release add column if not exists store_clocks jsonb not null default '{}';
+-- the business date of the first list of members: those on it were members before, however late they were entered
+alter table release.release add column if not exists first_enrolments_on date;
 
 -- The gate's verdict, a row a release and group. (release_id, group_name, verdict) is what the pointer
 -- refers to: a verdict that is pointed at can't be taken back, and only 'passed' can be pointed at.

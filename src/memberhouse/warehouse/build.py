@@ -245,9 +245,14 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
         clocks as (
             select coalesce(jsonb_object_agg(s.store_id, concat_ws(' ', s.timezone, s.day_cutoff)), '{}') as now
             from ops.known_store as s
+        ),
+        first_enrolments as (
+            select min(b.business_date) as on_date
+            from ops.batch as b
+            where b.source = 'pos' and b.feed = 'enrolments' and b.state = 'loaded' and b.rows_loaded > 0
         )
         insert into release.release (
-            as_of_date, full_refresh, full_because, project_sha256, store_clocks, batch_change_no
+            as_of_date, full_refresh, full_because, project_sha256, store_clocks, first_enrolments_on, batch_change_no
         )
         select
             %(as_of)s,
@@ -261,11 +266,15 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
                     from jsonb_each_text((select p.store_clocks from published as p)) as before
                     where clocks.now ->> before.key <> before.value
                 ) then 'the clock of a store changed'
+                when (select p.first_enrolments_on from published as p) <> first_enrolments.on_date
+                    then 'the first list of members is another one'
             end,
             %(project_sha256)s,
             clocks.now,
+            first_enrolments.on_date,
             coalesce((select max(b.change_no) from ops.batch as b), 0)
         from clocks
+        cross join first_enrolments
         returning release_id
         """,
         {"as_of": as_of, "full_refresh": full_refresh, "project_sha256": project_sha256},
