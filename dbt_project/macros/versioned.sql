@@ -20,8 +20,8 @@ What unpublished releases left was discarded when the build began. One build of 
 advisory lock:
     stage the SELECT -> full join with the open rows on the key
     -> delete changed and vanished rows from open, keeping them in closed -> insert new and changed rows.
-An unchanged row is not written, so what a build changed can be asked for: macro `changes`. Rows are compared column by column (`is distinct from`), not by a
-stored hash, which would close every row when a column comes or goes.
+An unchanged row is not written, so what a build changed can be asked for: macro `changes`. Rows are compared column by
+column (`is distinct from`), not by a stored hash, which would close every row when a column comes or goes.
 #}
 {% materialization versioned, adapter='postgres' %}
     {%- set key = config.require('unique_key') -%}
@@ -55,7 +55,7 @@ stored hash, which would close every row when a column comes or goes.
     {% do versioned__refuse_bad_keys(table.stage, key) %}
 
     {%- set stored = versioned__columns(table.parent) -%}
-    {% do versioned__register(table.name, group_name) %}
+    {% do versioned__register(table.name, group_name, key, building[0][0]) %}
     {% if stored %}
         {% do versioned__ensure_columns(table, columns, stored) %}
     {% else %}
@@ -175,16 +175,37 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
-{# What is known of a mart outside of the project: to which group it belongs, who sees it, what it is fed by. #}
-{% macro versioned__register(name, group_name) %}
-    {%- set fed_by = "array['" ~ config.get('fed_by', []) | join("', '") ~ "']::text[]" if config.get('fed_by') else "'{}'" -%}
-    {% do run_query(
-        "insert into release.versioned_table (table_name, group_name, is_published, fed_by) values ('" ~ name ~ "', '"
-        ~ group_name ~ "', " ~ config.get('is_published', true) ~ ", " ~ fed_by ~ ") on conflict (table_name) do update set"
-        ~ " group_name = excluded.group_name, is_published = excluded.is_published, fed_by = excluded.fed_by"
-        ~ " where (versioned_table.group_name, versioned_table.is_published, versioned_table.fed_by)"
-        ~ " is distinct from (excluded.group_name, excluded.is_published, excluded.fed_by)") %}
+{# What is known of a mart outside of the project: its group, its key, who sees it, what it is fed by, and in which
+build it was last. #}
+{% macro versioned__register(name, group_name, key, release_id) %}
+    {%- set fed_by = config.get('fed_by', []) | map('string') | list -%}
+    {% call statement('register') %}
+        insert into release.versioned_table (
+            table_name, group_name, is_published, fed_by, unique_key, restated, last_release_id
+        ) values (
+            '{{ name }}',
+            '{{ group_name }}',
+            {{ config.get('is_published', true) }},
+            '{ {{- fed_by | join(",") -}} }',
+            '{ {{- key | join(",") -}} }',
+            {{ versioned__restated(key) }},
+            {{ release_id }}
+        )
+        on conflict (table_name) do update set
+            group_name = excluded.group_name,
+            is_published = excluded.is_published,
+            fed_by = excluded.fed_by,
+            unique_key = excluded.unique_key,
+            restated = excluded.restated,
+            last_release_id = excluded.last_release_id
+    {% endcall %}
 {% endmacro %}
+
+
+{# `restated` as the log of restatements reads it (docs/architecture.md, "Restatements"); null: nothing is logged. #}
+{% macro versioned__restated(key) -%}
+    null
+{%- endmacro %}
 
 
 {# The planner needs to know of a table that was filled or has changed much; a day's rows change nothing for it, and

@@ -319,23 +319,28 @@ def build(as_of: date, full_refresh: bool) -> None:
 @cli.command("gate")
 def gate_command() -> None:
     """Judge the newest candidate release."""
-    if _judge(Settings.from_env()):
+    if any(verdict.verdict == "held" for verdict in _judge(Settings.from_env())):
         sys.exit(EXIT_HELD)
 
 
+_group = click.option("--group", metavar="GROUP", help="Only this consistency group, such as core or programme.")
+
+
 @cli.command()
+@_group
 @click.option("--unpin", is_flag=True, help="Lift the pin that a rollback set.")
-def publish(unpin: bool) -> None:
+def publish(group: str | None, unpin: bool) -> None:
     """Point readers at the newest release, if it passed the gate."""
-    moved = release.publish(Settings.from_env(), unpin=unpin)
+    moved = release.publish(Settings.from_env(), groups=[group] if group else None, unpin=unpin)
     click.echo("\n".join(f"Published {movement}" for movement in moved) or "That release is published already.")
 
 
 @cli.command()
 @click.argument("release_id", metavar="[RELEASE]", type=int, required=False)
-def rollback(release_id: int | None) -> None:
+@_group
+def rollback(release_id: int | None, group: str | None) -> None:
     """Point readers back at an earlier published release, and stay there until unpinned."""
-    for movement in release.rollback(Settings.from_env(), release_id):
+    for movement in release.rollback(Settings.from_env(), release_id, group=group):
         click.echo(f"Rolled back {movement}; pinned until “memberhouse publish --unpin”.")
 
 
@@ -371,11 +376,13 @@ def run(folder: AnyPath, as_of: date, full_refresh: bool, streams: int) -> None:
     with warehouse.build_lock(settings):
         _load(settings, folder, streams)
         release_id = warehouse.build(settings, as_of, full_refresh=full_refresh, progress=_say)
-        if _judge(settings, release_id):
-            _say("Readers keep the release before it. What to do: docs/runbook.md, “Release held”")
-            sys.exit(EXIT_HELD)
-        for movement in release.publish(settings, release_id):
+        verdicts = _judge(settings, release_id)
+        passed = [verdict.group_name for verdict in verdicts if verdict.verdict == "passed"]
+        for movement in release.publish(settings, release_id, groups=passed) if passed else []:
             click.echo(f"Published {movement}")
+        if any(verdict.verdict == "held" for verdict in verdicts):
+            _say("Readers of what is held keep the release before it. What to do: docs/runbook.md, “Release held”")
+            sys.exit(EXIT_HELD)
 
 
 @cli.command()
@@ -464,14 +471,14 @@ def _load(settings: Settings, folder: AnyPath, streams: int) -> None:
     click.echo(report.summary())
 
 
-def _judge(settings: Settings, release_id: int | None = None) -> bool:
-    """Judge a release (None: the newest), tell the verdicts, and return whether one is held."""
+def _judge(settings: Settings, release_id: int | None = None) -> list[gate.Verdict]:
+    """Judge a release (None: the newest) and tell the verdicts."""
     verdicts = gate.evaluate(settings, release_id)
     if not verdicts:
-        click.echo("Gate: the newest release passed and is published already.")
+        click.echo("That release is published already.")
     for verdict in verdicts:
         click.echo(f"Gate: {verdict.group_name} {verdict.verdict}: {verdict.reason}")
-    return any(verdict.verdict == "held" for verdict in verdicts)
+    return verdicts
 
 
 def _no_formula(value: Any) -> Any:

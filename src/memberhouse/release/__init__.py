@@ -9,6 +9,7 @@ from memberhouse.release.pointer import (
     published_as_of,
     releases,
     rollback,
+    shown,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "published_as_of",
     "releases",
     "rollback",
+    "shown",
 ]

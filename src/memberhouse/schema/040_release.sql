@@ -6,7 +6,9 @@ create table if not exists release.consistency_group (
     group_name text primary key,
     fresh_for interval not null         -- older than this since publication: stale
 );
-insert into release.consistency_group (group_name, fresh_for) values ('core', interval '36 hours')
+insert into release.consistency_group (group_name, fresh_for) values
+('core', interval '36 hours'),
+('programme', interval '36 hours')
 on conflict do nothing;
 
 create table if not exists release.release (
@@ -113,8 +115,9 @@ create or replace trigger refuse_overtaken
     before insert or update on release.current
     for each row execute function release.refuse_overtaken();
 
--- The release that this session reads: the pointer, or the one asked for with
--- "set memberhouse.release = N" when that was ever published. 0: nothing is published.
+-- The release of a group that this session reads: the pointer, or what is asked for with
+-- "set memberhouse.release = N" when N was ever published. A group that N was not published in, because it was held
+-- then, answers as its newest published release before N. 0: nothing is published, or was by then.
 -- STABLE: one snapshot for the whole statement, so a statement sees one release.
 create or replace function release.visible(of_group text) returns integer
 language plpgsql stable parallel safe security definer set search_path = release, pg_temp as $$
@@ -125,13 +128,18 @@ begin
         return coalesce((select c.release_id from release.current as c where c.group_name = of_group), 0);
     end if;
     if asked !~ '^[0-9]{1,9}$' or not exists (
-        select 1 from release.publication as p
-        where p.group_name = of_group and p.release_id = asked::integer
+        select 1 from release.publication as p where p.release_id = asked::integer
     ) then
-        raise exception 'memberhouse.release = %: no such published release of the group "%"', asked, of_group
+        raise exception 'memberhouse.release = %: no such published release', asked
             using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null';
     end if;
-    return asked::integer;
+    return coalesce(
+        (
+            select max(p.release_id) from release.publication as p
+            where p.group_name = of_group and p.release_id <= asked::integer
+        ),
+        0
+    );
 end
 $$;
 grant usage on schema release to memberhouse_bi;
@@ -175,15 +183,6 @@ create table if not exists release.frozen_loyal_threshold (
     frozen_at timestamptz not null default clock_timestamp()
 );
 
--- The release that is being built: the newest one, while it is being built. Models take the as-of date
--- from here; none reads the clock.
-create or replace view release.building as
-select
-    r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256,
-    r.full_because is not null as is_full
-from release.release as r
-where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
-
 -- Which tables are release-versioned, and to which group they belong; the dbt materialization keeps it.
 create table if not exists release.versioned_table (
     table_name text primary key,        -- history.<table_name>
@@ -193,6 +192,58 @@ create table if not exists release.versioned_table (
 alter table release.versioned_table add column if not exists is_published boolean not null default true;
 -- raw tables without whose rows it may be empty
 alter table release.versioned_table add column if not exists fed_by text[] not null default '{}';
+-- the last release whose build had it: a mart that left the project stays as it was published then
+alter table release.versioned_table add column if not exists last_release_id integer;
+-- what identifies a row
+alter table release.versioned_table add column if not exists unique_key text[] not null default '{}';
+-- how its restatements are found (macro versioned__restated); null: they are not logged
+alter table release.versioned_table add column if not exists restated jsonb;
+
+-- Which groups have marts in the project, and the highest release of each that was ever published (null: none): what
+-- its release-versioned tables hold when a build begins.
+create or replace view release.base_group as
+with highest as (
+    select coalesce(max(p.release_id), 0) as release_id from release.publication as p
+),
+
+groups as (
+    -- a table that the build of what is out did not have has left the project
+    select distinct t.group_name
+    from release.versioned_table as t
+    cross join highest
+    where t.last_release_id >= highest.release_id
+)
+
+select
+    groups.group_name,
+    max(p.release_id) as release_id
+from groups
+left join release.publication as p on groups.group_name = p.group_name
+group by groups.group_name;
+
+-- What a build starts from, one row: every group has what was known then. A group that is held stays behind the others,
+-- and what came since *its* newest published release is computed again. No row: a group has nothing published.
+create or replace view release.base as
+select
+    min(r.release_id) as release_id,
+    min(r.batch_change_no) as batch_change_no,
+    min(r.as_of_date) as earliest_as_of_date,
+    max(r.as_of_date) as latest_as_of_date
+from release.base_group as g
+left join release.release as r on g.release_id = r.release_id
+having count(*) > 0 and bool_and(r.release_id is not null);
+
+-- The release that is being built: the newest one, while it is being built. Models take the as-of date
+-- from here; none reads the clock.
+create or replace view release.building as
+select
+    r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256,
+    r.full_because is not null as is_full,
+    -- rows that any group may see in another way than it published them have changed since this release
+    coalesce((select b.release_id from release.base as b), 0) as base_release_id
+from release.release as r
+where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
+
 
 create or replace procedure release.discard_all_unpublished()
 language plpgsql as $$

@@ -140,7 +140,7 @@ def as_of_date(settings: Settings, release_id: int) -> date:
 def refuse_if_overtaken(conn: psycopg.Connection, release_id: int) -> None:
     """Raise Overtaken when a build was begun after the release's own and discarded its rows.
 
-    A release that every consistency group shows can't be overtaken any more.
+    A release that every consistency group with marts shows can't be overtaken any more.
     """
     newer = conn.execute(
         """
@@ -149,7 +149,7 @@ def refuse_if_overtaken(conn: psycopg.Connection, release_id: int) -> None:
         where
             r.release_id > %(release_id)s
             and exists (
-                select 1 from release.consistency_group as g
+                select 1 from release.base_group as g
                 where not exists (
                     select 1 from release.current as c
                     where c.group_name = g.group_name and c.release_id = %(release_id)s
@@ -237,10 +237,10 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
     row = conn.execute(
         """
         with published as (
-            -- the release-versioned tables hold exactly the rows of the highest release that was ever published
+            -- what the release-versioned tables hold: of each group the rows of its highest published release
             select r.*
-            from release.release as r
-            where r.release_id = (select max(p.release_id) from release.publication as p)
+            from release.base_group as g
+            inner join release.release as r on g.release_id = r.release_id
         ),
         clocks as (
             select coalesce(jsonb_object_agg(s.store_id, concat_ws(' ', s.timezone, s.day_cutoff)), '{}') as now
@@ -254,11 +254,20 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
             %(full_refresh)s,
             case
                 when %(full_refresh)s then 'it was asked for'
-                when not exists (select 1 from published) then 'nothing is published yet'
-                when (select p.project_sha256 from published as p) <> %(project_sha256)s then 'the dbt project changed'
+                when not exists (select 1 from release.base) then coalesce(
+                    (
+                        select 'nothing of the group ' || min(g.group_name) || ' is published yet'
+                        from release.base_group as g
+                        where g.release_id is null and exists (select 1 from published)
+                    ),
+                    'nothing is published yet'
+                )
+                when exists (select 1 from published as p where p.project_sha256 <> %(project_sha256)s)
+                    then 'the dbt project changed'
                 when exists (
                     select 1
-                    from jsonb_each_text((select p.store_clocks from published as p)) as before
+                    from published as p
+                    cross join jsonb_each_text(p.store_clocks) as before
                     where clocks.now ->> before.key <> before.value
                 ) then 'the clock of a store changed'
             end,

@@ -5,10 +5,7 @@ with building as (
 ),
 
 published as (
-    -- the release-versioned tables hold exactly the rows of the highest release that was ever published
-    select release.*
-    from {{ source('release', 'release') }} as release
-    where release.release_id = (select max(release_id) from {{ source('release', 'publication') }})
+    select * from {{ source('release', 'base') }}
 ),
 
 published_receipts as (
@@ -27,9 +24,7 @@ changed_batches as (
 
 touches_everything as (
     select
-        building.full_refresh
-        or not exists (select 1 from published)
-        or (building.project_sha256 is distinct from (select published.project_sha256 from published))
+        building.is_full
         or exists (
             select 1 from changed_batches
             where source = 'reference' and feed = 'stores'
@@ -58,8 +53,8 @@ changed_dates as (
     cross join building
     cross join published
     where
-        receipt_dates.business_date > least(building.as_of_date, published.as_of_date)
-        and receipt_dates.business_date <= greatest(building.as_of_date, published.as_of_date)
+        receipt_dates.business_date > least(building.as_of_date, published.earliest_as_of_date)
+        and receipt_dates.business_date <= greatest(building.as_of_date, published.latest_as_of_date)
 ),
 
 -- a card, a link, a merge, a claim or a flag gives and takes receipts on old dates: whatever the reason, a receipt
