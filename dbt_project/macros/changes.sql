@@ -53,6 +53,19 @@ counts as changed.
 
 
 {#
+The rows of a versioned model as they were in the release that this build starts from.
+#}
+{% macro rows_of_base(mart, columns) -%}
+    {%- set model = ref(mart) -%}
+    {%- set base = '(select building.base_release_id from ' ~ source('release', 'building') ~ ' as building)' -%}
+    select
+        {{ columns | join(',\n        ') }}
+    from history.{{ adapter.quote(mart) }}
+    where _from_release <= {{ base }} and _to_release > {{ base }}
+{%- endmacro %}
+
+
+{#
 What generic data tests look at. In a build of what was touched: the rows that it wrote, because an unchanged row was
 tested when it was written; keys are unique by an index.
 #}

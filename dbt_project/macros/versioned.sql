@@ -15,6 +15,7 @@ A model is a plain SELECT with an enforced contract, and says:
     is_published        false: other marts are views over it, and readers are not shown it. Default: true.
     fed_by              list of feeds (raw tables) without which the mart may be empty; then it is not fed.
     lookups             optional: lists of columns by which builds and readers look rows up.
+    meta.restated       optional: how its restatements are told; see versioned__restated.
 
 What unpublished releases left was discarded when the build began. One build of one model is one transaction under an
 advisory lock:
@@ -202,9 +203,35 @@ build it was last. #}
 {% endmacro %}
 
 
-{# `restated` as the log of restatements reads it (docs/architecture.md, "Restatements"); null: nothing is logged. #}
+{#
+What the model's `meta: restated:` says, as the log of restatements reads it; null when it says nothing:
+    over_by     SQL expression: the last day that a row speaks of. Changed when that day was published: a restatement.
+    table       the published table that the rows are told of. Default: the model itself.
+    key         column -> SQL expression: what identifies a row. Default: its unique key.
+    values      column -> SQL expression: what is compared and told. Default: all columns that are not of the key.
+    leave_out   columns that are not compared.
+    causes      models that say what lies behind a row: columns of the key, perhaps column_name, cause, batch_id.
+In an expression, published_until is the as-of date of the group's release before.
+#}
 {% macro versioned__restated(key) -%}
+    {%- set told = config.get('meta', {}).get('restated') -%}
+    {%- if not told -%}
     null
+    {%- else -%}
+    {%- set keys = told.get('key') or dict(zip(key, key)) -%}
+    {%- set values = {} -%}
+    {%- for column in model.columns if column not in keys and column not in told.get('leave_out', []) -%}
+        {%- do values.update({column: column}) -%}
+    {%- endfor -%}
+    {%- set restated = {
+        'table': told.get('table', model.alias),
+        'over_by': told['over_by'],
+        'key': keys,
+        'values': told.get('values') or values,
+        'causes': told.get('causes', []),
+    } -%}
+    '{{ tojson(restated) | replace("'", "''") }}'::jsonb
+    {%- endif -%}
 {%- endmacro %}
 
 

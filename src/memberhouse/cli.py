@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -358,11 +359,43 @@ def releases() -> None:
             f"{mark} {row['release_id']:>5}  as of {row['as_of_date']}  {row['build_state']:<9}"
             f" {row['group_name'] or '-':<10} {row['verdict'] or '-':<6} published {published}"
             + ("  pinned" if row["is_pinned"] else "")
+            + ("  pruned" if row["is_pruned"] else "")
         )
         if row["verdict"] == "held":
             click.echo(f"         {row['reason']}")
     if not rows:
         click.echo("No releases yet. Start with: memberhouse run DIR --as-of DATE")
+
+
+@cli.command()
+@click.argument("old", metavar="RELEASE", type=int)
+@click.argument("new", metavar="RELEASE", type=int)
+@click.option("--table", help="Only this table.")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Changed cells a table; 0: all.")
+@click.option("--format", "output", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+def diff(old: int, new: int, table: str | None, limit: int, output: str) -> None:
+    """What changed from one published release to another: rows that came and went, and cells."""
+    differences = release.diff(Settings.from_env(), old, new, table=table, limit=limit or None)
+    if output == "json":
+        click.echo(json.dumps(list(map(asdict, differences)), default=str, ensure_ascii=False, indent=2))
+    elif output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["table_name", "grain_key", "column_name", "old_value", "new_value"])
+        for cell in (cell for difference in differences for cell in difference.cells):
+            key = json.dumps(cell.key, default=str, ensure_ascii=False)
+            writer.writerow([cell.table, key, cell.column, _no_formula(cell.old), _no_formula(cell.new)])
+    else:
+        for difference in differences:
+            click.echo("\n  ".join(map(str, [difference, *difference.cells])))
+        if not differences:
+            click.echo(f"Releases {old} and {new} answer alike.")
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Only say which releases would go.")
+def prune(dry_run: bool) -> None:
+    """Remove the rows of old releases that the retention rule does not keep; see docs/as-published.md."""
+    click.echo(str(release.prune(Settings.from_env(), dry_run=dry_run)))
 
 
 @cli.command()

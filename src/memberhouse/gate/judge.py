@@ -219,8 +219,9 @@ def _is_filled(conn: psycopg.Connection, name: str, fed_by: Sequence[str]) -> Ch
     if not fed_by:
         return outcome("failed", "it has no rows, and an empty mart is never published")
     for feed, is_known, came in conn.execute(
-        "select feed, to_regclass('raw.' || quote_ident(feed)) is not null, exists (select 1 from ops.batch as b"
-        " where b.source || '__' || b.feed = feed and b.rows_loaded > 0) from unnest(%s::text[]) as feed",
+        "select fed.name, to_regclass('raw.' || quote_ident(fed.name)) is not null,"
+        " exists (select 1 from ops.batch as b"
+        " where b.source || '__' || b.feed = fed.name and b.rows_loaded > 0) from unnest(%s::text[]) as fed (name)",
         (list(fed_by),),
     ).fetchall():
         if not is_known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -124,6 +124,7 @@ def rollback(settings: Settings, release_id: int | None = None, *, group: str | 
             )
         asked = release_id or _published_before(conn, list(current), max(current.values()))
         targets = _published_by(conn, list(current), asked) if asked else {}
+        _refuse_pruned(conn, targets)
         if asked not in targets.values():
             raise PublishRefused(
                 f"Readers{f' of the group {group}' if group else ''} can't go back to release"
@@ -171,6 +172,10 @@ def releases(conn: psycopg.Connection, limit: int = 20) -> list[dict[str, Any]]:
                  where p.group_name = v.group_name and p.release_id = r.release_id) as published_at,
                 c.release_id is not null as is_current,
                 coalesce(c.is_pinned, false) as is_pinned,
+                exists (
+                    select 1 from release.pruned as gone
+                    where gone.group_name = v.group_name and gone.release_id = v.release_id
+                ) as is_pruned,
                 v.reason
             from release.release as r
             left join release.verdict as v on r.release_id = v.release_id
@@ -287,9 +292,11 @@ def _groups(conn: psycopg.Connection, release_id: int) -> list[str]:
 
 
 def _published_before(conn: psycopg.Connection, groups: Sequence[str], release_id: int) -> int | None:
-    """The newest release before this one that was published in one of the groups."""
+    """The newest release before this one that was published in one of the groups and is kept."""
     row = conn.execute(
-        "select max(release_id) from release.publication where group_name = any(%s) and release_id < %s",
+        "select max(p.release_id) from release.publication as p where p.group_name = any(%s) and p.release_id < %s"
+        " and not exists (select 1 from release.pruned as gone"
+        " where gone.group_name = p.group_name and gone.release_id = p.release_id)",
         (list(groups), release_id),
     ).fetchone()
     return row[0] if row else None
@@ -304,3 +311,16 @@ def _published_by(conn: psycopg.Connection, groups: Sequence[str], release_id: i
             (list(groups), release_id),
         ).fetchall()
     )
+
+
+def _refuse_pruned(conn: psycopg.Connection, targets: Mapping[str, int]) -> None:
+    """Raise PublishRefused when the rows of one of these releases (by group) were removed."""
+    for group_name, release_id in targets.items():
+        row = conn.execute(
+            "select pruned_at from release.pruned where group_name = %s and release_id = %s", (group_name, release_id)
+        ).fetchone()
+        if row:
+            raise PublishRefused(
+                f"Release {release_id} of the group {group_name} was pruned on {row[0]:%Y-%m-%d}: its rows are gone.",
+                "“memberhouse releases” lists what is kept; docs/runbook.md, “Pointer refused”",
+            )

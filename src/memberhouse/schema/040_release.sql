@@ -70,6 +70,25 @@ create table if not exists release.publication (
 );
 create index if not exists publication_by_release on release.publication (group_name, release_id);
 
+-- Releases of which a group no longer keeps the rows: nobody can read them or point at them any more.
+create table if not exists release.pruned (
+    group_name text not null references release.consistency_group (group_name),
+    release_id integer not null references release.release (release_id),
+    pruned_at timestamptz not null default clock_timestamp(),
+    primary key (group_name, release_id)
+);
+create or replace function release.refuse_pruned() returns trigger
+language plpgsql security definer set search_path = release, pg_temp as $$
+begin
+    if exists (
+        select 1 from release.pruned as p where p.group_name = new.group_name and p.release_id = new.release_id
+    ) then
+        raise exception 'release.current: release % of the group "%" was pruned', new.release_id, new.group_name;
+    end if;
+    return new;
+end
+$$;
+
 -- The pointer cannot be moved without leaving a line in the publication log, by whatever hand.
 create or replace function release.log_movement() returns trigger
 language plpgsql security definer set search_path = release, pg_temp as $$
@@ -111,6 +130,9 @@ begin
     return new;
 end
 $$;
+create or replace trigger refuse_pruned
+    before insert or update on release.current
+    for each row execute function release.refuse_pruned();
 create or replace trigger refuse_overtaken
     before insert or update on release.current
     for each row execute function release.refuse_overtaken();
@@ -123,6 +145,7 @@ create or replace function release.visible(of_group text) returns integer
 language plpgsql stable parallel safe security definer set search_path = release, pg_temp as $$
 declare
     asked text := nullif(current_setting('memberhouse.release', true), '');
+    answer integer;
 begin
     if asked is null then
         return coalesce((select c.release_id from release.current as c where c.group_name = of_group), 0);
@@ -131,15 +154,19 @@ begin
         select 1 from release.publication as p where p.release_id = asked::integer
     ) then
         raise exception 'memberhouse.release = %: no such published release', asked
-            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null';
+            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null'
+            ' and pruned_at is null';
     end if;
-    return coalesce(
-        (
-            select max(p.release_id) from release.publication as p
-            where p.group_name = of_group and p.release_id <= asked::integer
-        ),
-        0
+    answer := (
+        select max(p.release_id) from release.publication as p
+        where p.group_name = of_group and p.release_id <= asked::integer
     );
+    if exists (select 1 from release.pruned as p where p.group_name = of_group and p.release_id = answer) then
+        raise exception 'memberhouse.release = %: release % of the group "%" was pruned', asked, answer, of_group
+            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null'
+            ' and pruned_at is null';
+    end if;
+    return coalesce(answer, 0);
 end
 $$;
 grant usage on schema release to memberhouse_bi;
@@ -245,6 +272,34 @@ from release.release as r
 where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
 
 
+-- Up to which business date what is out speaks of time that is over, one row: a build that changes a row of a day up to
+-- then restates it. No row: nothing is published, or rows changed because the rules did.
+create or replace view release.restating as
+select
+    b.latest_as_of_date as published_until
+from release.base as b
+cross join release.building as building
+where not exists (
+    select 1 from release.base_group as g
+    inner join release.release as r on g.release_id = r.release_id
+    where r.project_sha256 <> building.project_sha256
+);
+
+-- Cells of published marts that a build changed though the time that they speak of was over when they were published.
+-- Of a candidate too; it goes with its release when that is not published.
+create table if not exists release.restatement (
+    release_id integer not null references release.release (release_id),
+    group_name text not null references release.consistency_group (group_name),
+    table_name text not null,
+    grain_key jsonb not null,           -- what identifies the row
+    column_name text not null,          -- '*': the whole table, told in one sentence
+    old_value text,                     -- null: the row came, or the cell was empty
+    new_value text,                     -- null: the row went, or the cell is empty
+    cause text not null,
+    source_batch_ids bigint[] not null
+);
+create index if not exists restatement_by_release on release.restatement (group_name, release_id);
+
 create or replace procedure release.discard_all_unpublished()
 language plpgsql as $$
 declare
@@ -257,8 +312,18 @@ begin
             versioned.group_name
         );
     end loop;
+    delete from release.restatement as r
+    where r.release_id > coalesce(
+        (select max(p.release_id) from release.publication as p where p.group_name = r.group_name), 0
+    );
 end
 $$;
+
+-- Published views over stored marts, and what identifies their rows.
+create table if not exists release.published_view (
+    view_name text primary key,         -- bi.<view_name>
+    unique_key text[] not null
+);
 
 -- What each marts and bi view was made from, so that a build replaces only those that changed.
 create table if not exists release.view_fingerprint (

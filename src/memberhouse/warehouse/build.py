@@ -17,6 +17,7 @@ from memberhouse.errors import DatabaseLost, MemberhouseError
 from memberhouse.settings import Settings
 from memberhouse.sources.raw_tables import ensure_raw_tables
 from memberhouse.warehouse import dbt
+from memberhouse.warehouse.restatement import record_restatements
 
 # One build, gate or publication at a time: a release's rows stand in tables that the next build tidies.
 _BUILD_LOCK = 7_305_002
@@ -186,6 +187,18 @@ def _build(
         wrong = [node for node in results if node.went_wrong]
         _raise_if_lost(conn, release_id, [node.message for node in wrong])
         _record(conn, release_id, results)
+        if results and not wrong:
+            try:
+                step.detail["restated_cells"] = record_restatements(conn, release_id)
+            except psycopg.Error as error:
+                _raise_if_lost(conn, release_id, [str(error)])
+                conn.rollback()
+                _close_release(conn, release_id, "failed")
+                raise BuildFailed(
+                    f"Release {release_id} was not built: what it restates could not be told:"
+                    f" {' '.join(str(error).split())}",
+                    "docs/runbook.md, “Build failed”",
+                ) from error
         _close_release(conn, release_id, "failed" if wrong or not results else "built")
         if wrong or not results:
             raise BuildFailed(_explain(release_id, wrong), "docs/runbook.md, “Build failed”")
