@@ -8,8 +8,8 @@ the last weeks are all kept, of older ones the close of each week; the rows that
 **Inputs.** `release.publication`; `MEMBERHOUSE_KEEP_RELEASES_DAYS` (by default 35) and
 `MEMBERHOUSE_KEEP_WEEKLY_CLOSES_YEARS` (by default 0: for ever).
 
-**Outputs.** None: closed rows of `history` are removed, `release.pruned` says of which releases, and a row of `ops.step`
-how many.
+**Outputs.** None: closed rows of `history` are removed, `release.pruned` says of which releases, and a row of
+`ops.step` how many.
 
 **Triage.** It waits for a build that runs, and a build waits for it. Failed: run it again; what was marked is finished.
 

@@ -83,6 +83,7 @@ def chain(server_home) -> Iterator[Chain]:
         chain = Chain(settings, OPENED)
         for card, store in (("C1", "S1"), ("C2", "S2"), ("C3", "S1")):
             enrol(chain, card, store, OPENED)
+        chain.sell("0", OPENED, store="S1")
         chain.sell("1", MONDAY, store="S1", member_card_no="C1")
         chain.sell("2", MONDAY, store="S2", member_card_no="C2")
         chain.sell("3", MONDAY + timedelta(days=1), store="S1")
@@ -262,7 +263,7 @@ def test_a_merge_is_told_with_the_link_that_made_it(chain: Chain, late: dict[str
     )
     merge = last_batches(chain, 1)
     log = logged(chain, chain.publish(MONTH_LATER + timedelta(days=1)))
-    assert {row["cause"] for row in log} == {"identity"}
+    assert [row for row in log if row["cause"] != "identity"] == []
     assert {tuple(row["source_batch_ids"]) for row in log} == {tuple(merge)}
     told = cells(log)
     moved = [values for (table, _, column), values in told.items() if (table, column) == ("fct_receipt", "member_id")]
