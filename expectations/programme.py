@@ -51,4 +51,6 @@ _SUITES = {
 }
 
 # a mart that the project does not have is nothing to judge; one that it has and that is missing holds the release
-SUITES = {table: suite for table, suite in _SUITES.items() if (_MODELS / f"{table.removeprefix('marts.')}.sql").exists()}
+SUITES = {
+    table: suite for table, suite in _SUITES.items() if (_MODELS / f"{table.removeprefix('marts.')}.sql").exists()
+}

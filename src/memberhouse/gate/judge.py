@@ -167,7 +167,7 @@ def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_
     if holding:
         first = holding[0]
         others = f" {len(holding) - 1} more checks failed." if len(holding) > 1 else ""
-        reason = f"{first.table}: {first.sentence}{_cause(conn, first)}.{others}"
+        reason = f"{first.table}: {first.sentence}{_cause(conn, group_name, first)}.{others}"
     else:
         not_fed = [check.table.removeprefix("marts.") for check in checks if check.outcome == "not_fed"]
         reason = (
@@ -354,8 +354,8 @@ def _observed(result: Mapping[str, Any], places: list[str]) -> str:
     return f"{values[0]}{where}" + (f" and {count - 1} more" if count > 1 else "")
 
 
-def _cause(conn: psycopg.Connection, check: Check) -> str:
-    """The batches, refused ones too, that came since the newest published release for the day that failed."""
+def _cause(conn: psycopg.Connection, group_name: str, check: Check) -> str:
+    """The batches, refused ones too, that came since the group's newest published release for the day that failed."""
     rows = conn.execute(
         """
         select source || '/' || feed || '/' || business_date || '/' || store_id || '/' || batch_name
@@ -363,10 +363,11 @@ def _cause(conn: psycopg.Connection, check: Check) -> str:
         where state in ('loaded', 'refused') and change_no > coalesce((
             select max(r.batch_change_no) from release.publication as p
             inner join release.release as r on p.release_id = r.release_id
+            where p.group_name = %(group_name)s
         ), 0) and (%(day)s::date is null or (business_date = %(day)s::date and source = 'pos'))
         order by batch_id
         """,
-        {"day": check.business_date},
+        {"day": check.business_date, "group_name": group_name},
     ).fetchall()
     named = ", ".join(name for (name,) in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""

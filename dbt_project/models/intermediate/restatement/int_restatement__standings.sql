@@ -4,8 +4,26 @@ with restating as (
     select * from {{ source('release', 'restating') }}
 ),
 
+purchases as (
+    select distinct
+        member_id,
+        business_date
+    from {{ ref('int_restatement__purchase_days') }}
+),
+
+-- receipts that came late change nothing before their day; what else there is may
 members as (
-    select distinct member_id from {{ ref('int_restatement__members') }}
+    select
+        causes.member_id,
+        case
+            when bool_and(causes.cause in ('late batch', 'revised batch'))
+                then (
+                    select min(purchases.business_date) from purchases
+                    where purchases.member_id = causes.member_id
+                )
+        end as changed_from
+    from {{ ref('int_restatement__members') }} as causes
+    group by causes.member_id
 ),
 
 weeks as (
@@ -50,13 +68,6 @@ profiles as (
     where member_id in (select members.member_id from members)
 ),
 
-purchases as (
-    select distinct
-        member_id,
-        business_date
-    from {{ ref('int_restatement__purchase_days') }}
-),
-
 standings as (
     select
         weeks.week_start,
@@ -66,8 +77,9 @@ standings as (
         opening.stage_code as opening_stage_code,
         closing.stage_code as closing_stage_code,
         coalesce(profiles.enrolled_on between weeks.week_start and weeks.closing_on, false) as has_joined
-    from weeks
-    cross join profiles
+    from members
+    inner join profiles on members.member_id = profiles.member_id
+    inner join weeks on weeks.closing_on >= coalesce(members.changed_from, weeks.closing_on)
     left join stages as opening
         on
             profiles.member_id = opening.member_id
@@ -107,8 +119,8 @@ both_sides as (
                 and weeks.closing_on - purchases.business_date
                 between 0 and {{ lifecycle_parameter('window_days') }} - 1
         ) as is_purchase_change_of_365
-    from weeks
-    cross join members
+    from members
+    inner join weeks on weeks.closing_on >= coalesce(members.changed_from, weeks.closing_on)
     left join standings as before
         on weeks.week_start = before.week_start and members.member_id = before.member_id and not before.is_new
     left join standings as after
