@@ -19,14 +19,15 @@ from airflow.sdk import (
     RetryAction,
     RetryRule,
 )
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from memberhouse.errors import AppNotReached, DatabaseLost, ExtractionUnderWay, MemberhouseError
 from memberhouse.extract.resources import RESOURCES
 
 RAW_POS = Asset("raw_pos")
 RAW_APP = Asset("raw_app")
-BI_CORE = Asset("bi_core")
+# What is published, a consistency group each.
+BI = {"core": Asset("bi_core"), "programme": Asset("bi_programme")}
 
 # A business date begins and ends by head office's clock.
 HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE") or "Asia/Shanghai"
@@ -117,6 +118,34 @@ def skipped_if_overtaken() -> Iterator[None]:
         yield
     except Overtaken as overtaken:
         raise AirflowSkipException(overtaken.message) from overtaken
+
+
+def judge_group(group: str, release_id: int) -> str:
+    """Judge a release for one consistency group; fails the task when it is held, skips it when the group has no marts.
+    Returns what was found."""
+    from memberhouse.gate import evaluate
+    from memberhouse.release import shown
+    from memberhouse.settings import Settings
+
+    settings = Settings.from_env()
+    with skipped_if_overtaken():
+        verdicts = evaluate(settings, release_id, group=group)
+    for verdict in verdicts:
+        if verdict.verdict != "passed":
+            raise AirflowFailException(f"release held: {verdict.reason}")
+        return f"{group}: {verdict.reason}"
+    if shown(settings).get(group) != release_id:
+        raise AirflowSkipException(f"The project has no marts of the group {group}.")
+    return f"{group}: release {release_id} is published already"
+
+
+def publish_group(group: str, release_id: int) -> None:
+    """Point readers of one consistency group at a release that passed."""
+    from memberhouse.release import publish
+    from memberhouse.settings import Settings
+
+    with skipped_if_overtaken():
+        print(*publish(Settings.from_env(), release_id, groups=[group]), sep="\n")
 
 
 def landing_keep_days() -> int:

@@ -1,7 +1,8 @@
 """Warehouse: build a release, judge it, publish it
 
 **Purpose.** Build the marts as of a business date as a candidate release (dbt), let the gate judge it
-(Great Expectations), and point readers at it if it passed.
+(Great Expectations), and point readers at it if it passed. Each consistency group (marts that are published together)
+has a gate and a release of its own, so that what is wrong with one holds up no other.
 
 **Schedule.** Whenever `ingest_pos` or `ingest_app` has delivered. It builds as of the day up to which both have, so
 half a day is never published; with nothing new by then it is skipped. By hand at any time, for the date given as
@@ -9,13 +10,14 @@ half a day is never published; with nothing new by then it is skipped. By hand a
 
 **Inputs.** `raw`; the dbt project; the suites in `expectations/`.
 
-**Outputs.** A release: `history` and `marts`, a verdict in `release.verdict`, the pointer behind `bi`; the
-asset `bi_core` with `as_of`.
+**Outputs.** A release: `history` and `marts`, a verdict a group in `release.verdict`, the pointers behind `bi`; the
+assets `bi_core` and `bi_programme` with `as_of`, of groups that were published.
 
-**Triage.** `gate` failed: the release is held, readers keep the last good one, and the task's error is the
-reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.
-`build` failed: the error names the first model or test that failed. `gate` or `release` skipped: another run built
-a newer release meanwhile, which holds everything that this one did; there is nothing to do. See docs/runbook.md.
+**Triage.** A gate failed: the release is held for that group, its readers keep the last good one, and the task's error
+is the reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.
+`build` failed: the error names the first model or test that failed. A gate or release skipped: another run built
+a newer release meanwhile, which holds everything that this one did, or the project has no marts of that group; there
+is nothing to do. See docs/runbook.md.
 
 **Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out or on its way, so it restates
 that day and takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what
@@ -25,9 +27,8 @@ is published already changes nothing. One run at a time; a database lock keeps b
 from datetime import date
 
 from airflow.sdk import Param, dag, task
-from airflow.sdk.exceptions import AirflowFailException
 
-from _shared import BI_CORE, RAW_APP, RAW_POS, TASK_DEFAULTS, delivered_with_news, skipped_if_overtaken
+from _shared import BI, RAW_APP, RAW_POS, TASK_DEFAULTS, delivered_with_news, judge_group, publish_group
 
 
 @dag(
@@ -51,28 +52,20 @@ def build_warehouse():
         return {"as_of": warehouse.as_of_date(settings, release_id).isoformat(), "release_id": release_id}
 
     @task
-    def gate(ti=None) -> str:
-        from memberhouse.gate import evaluate
-        from memberhouse.settings import Settings
+    def gate(group: str, ti=None) -> str:
+        return judge_group(group, ti.xcom_pull(task_ids="build")["release_id"])
 
-        with skipped_if_overtaken():
-            verdicts = evaluate(Settings.from_env(), ti.xcom_pull(task_ids="build")["release_id"])
-        for verdict in verdicts:
-            if verdict.verdict != "passed":
-                raise AirflowFailException(f"release held: {verdict.reason}")
-        return "; ".join(f"{verdict.group_name}: {verdict.reason}" for verdict in verdicts)
-
-    @task(outlets=[BI_CORE])
-    def release(ti=None, outlet_events=None) -> None:
-        from memberhouse.release import publish
-        from memberhouse.settings import Settings
-
+    @task
+    def release(group: str, ti=None, outlet_events=None) -> None:
         built = ti.xcom_pull(task_ids="build")
-        with skipped_if_overtaken():
-            print(*publish(Settings.from_env(), built["release_id"]), sep="\n")
-        outlet_events[BI_CORE].extra = built
+        publish_group(group, built["release_id"])
+        outlet_events[BI[group]].extra = built
 
-    build() >> gate() >> release()
+    built = build()
+    for group, asset in BI.items():
+        judge = gate.override(task_id=f"gate_{group}")
+        publish = release.override(task_id=f"release_{group}", outlets=[asset])
+        built >> judge(group) >> publish(group)
 
 
 build_warehouse()

@@ -22,11 +22,11 @@ from datetime import date, timedelta
 from airflow.sdk import Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from _shared import BI_CORE, TASK_DEFAULTS, latest_as_of
+from _shared import BI, TASK_DEFAULTS, latest_as_of
 
 
 @dag(
-    schedule=[BI_CORE],
+    schedule=[BI["core"]],
     catchup=False,
     max_active_runs=1,
     default_args=TASK_DEFAULTS,

@@ -149,8 +149,9 @@ def publish(settings: Settings, as_of: date, *, full_refresh: bool = False) -> i
     with db.connect(settings) as conn:
         conn.execute(
             "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated,"
-            " checks_failed) select %s, group_name, 'passed', 'by hand', 1, 0 from release.consistency_group",
-            (release_id,),
+            " checks_failed) select distinct %(release_id)s, group_name, 'passed', 'by hand', 1, 0"
+            " from release.versioned_table where last_release_id = %(release_id)s",
+            {"release_id": release_id},
         )
     release.publish(settings, unpin=True)
     return release_id

@@ -36,6 +36,8 @@ version: 2
 sources:
   - name: public
     tables: [{name: shelf}, {name: touched}]
+  - name: release
+    tables: [{name: building}]
 """
 MODEL = """
 {{{{ config(unique_key={key}{scope}) }}}}
@@ -49,6 +51,27 @@ models:
     description: One row per shelf and sku.
     columns:
 {columns}
+"""
+# A mart of another consistency group, computed for the shelves whose stock changed.
+TOTAL = """
+{{ config(
+    unique_key=['shelf'], consistency_group='programme', scope={'columns': ['shelf'], 'relation': 'restocked'},
+) }}
+select shelf, sum(units)::integer as units from {{ ref('shelf_stock') }}
+where {{ in_scope('shelf', 'restocked') }}
+group by shelf
+"""
+RESTOCKED = """
+{{ config(materialized='table', schema='intermediate', contract={'enforced': false}) }}
+with changed as ({{ changes('shelf_stock', ['shelf']) }})
+select distinct shelf from changed
+"""
+TOTAL_SCHEMA = """
+version: 2
+models:
+  - name: shelf_total
+    description: One row per shelf.
+    columns: [{name: shelf, data_type: text}, {name: units, data_type: integer}]
 """
 COLUMNS = {"shelf": "text", "sku": "text", "units": "integer"}
 
@@ -84,6 +107,12 @@ class Shop:
         entries = "\n".join(f"      - {{name: {name}, data_type: '{kind}'}}" for name, kind in columns.items())
         (self._models / "_models.yml").write_text(SCHEMA.format(columns=entries))
 
+    def declare_total(self) -> None:
+        """Write a second mart, `shelf_total`, of the group `programme`."""
+        (self._models / "shelf_total.sql").write_text(TOTAL)
+        (self._models / "restocked.sql").write_text(RESTOCKED)
+        (self._models / "_total.yml").write_text(TOTAL_SCHEMA)
+
     def stock(self, *rows: tuple[str, str, int]) -> None:
         """What lies on the shelves now."""
         with db.connect(self.settings) as conn:
@@ -100,28 +129,32 @@ class Shop:
     def build(self, *, full_refresh: bool = False) -> int:
         return building.build(self.settings, DAY, full_refresh=full_refresh)
 
-    def judge(self, release_id: int, verdict: str = "passed") -> None:
+    def judge(self, release_id: int, verdict: str = "passed", group: str = "core") -> None:
         with db.connect(self.settings) as conn:
             conn.execute(
                 "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated,"
-                " checks_failed) values (%s, 'core', %s, 'by hand', 1, %s)",
-                (release_id, verdict, int(verdict == "held")),
+                " checks_failed) values (%s, %s, %s, 'by hand', 1, %s)",
+                (release_id, group, verdict, int(verdict == "held")),
             )
 
-    def publish(self, *, full_refresh: bool = False) -> int:
-        """Build, pass and publish a release."""
+    def publish(self, *, full_refresh: bool = False, held: str | None = None) -> int:
+        """Build, pass and publish a release; held: the group for which it does not pass."""
         release_id = self.build(full_refresh=full_refresh)
-        self.judge(release_id)
-        release.publish(self.settings, unpin=True)
+        groups = [name for (name,) in self.sql("select distinct group_name from release.versioned_table")]
+        for group in groups:
+            self.judge(release_id, "held" if group == held else "passed", group)
+        release.publish(self.settings, groups=[group for group in groups if group != held], unpin=True)
         return release_id
 
-    def read(self, release_id: int | None = None, columns: str = "shelf, sku, units") -> list[tuple[Any, ...]]:
+    def read(
+        self, release_id: int | None = None, columns: str = "shelf, sku, units", table: str = "shelf_stock"
+    ) -> list[tuple[Any, ...]]:
         """What a BI reader sees, now or as published in a release."""
         with db.connect(self.settings) as conn:
             db.as_bi_role(conn)
             if release_id is not None:
                 conn.execute("select set_config('memberhouse.release', %s, false)", (str(release_id),))
-            return sorted(conn.execute(f"select {columns} from bi.shelf_stock").fetchall())
+            return sorted(conn.execute(f"select {columns} from bi.{table}").fetchall())
 
     def history(self) -> list[tuple[Any, ...]]:
         """Every stored row with the releases it is valid for."""

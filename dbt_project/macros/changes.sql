@@ -26,23 +26,41 @@ names without their alias.
 
 
 {#
-The rows of a versioned model that this build changed, as they are now (is_new) and as they were published. Both sides
-of a changed row; one side of one that came or went. Scopes of later models are made of it.
+The rows of a versioned model that changed since the release that this build starts from, as they are now (is_new) and
+as they were published. Both sides of a changed row; one side of one that came or went. Scopes of later models are made
+of it. When a group is held, the build starts from its newest published release, and what other groups published since
+counts as changed.
 #}
 {% macro changes(mart, columns) -%}
     {%- set model = ref(mart) -%}
-    {%- set building = "(select building.release_id from " ~ source('release', 'building') ~ " as building)" -%}
+    {%- set building = source('release', 'building') -%}
+    {#- two ends, though nothing is newer than the release that is built: the planner takes a range for a narrow one -#}
+    {%- set base = '(select building.base_release_id from ' ~ building ~ ' as building)' -%}
+    {%- set newest = '(select building.release_id from ' ~ building ~ ' as building)' -%}
     select
         {{ columns | join(',\n        ') }},
         true as is_new
     from history.{{ adapter.quote(mart ~ '__open') }}
-    where _from_release = {{ building }}
+    where _from_release > {{ base }} and _from_release <= {{ newest }}
     union all
     select
         {{ columns | join(',\n        ') }},
         false as is_new
     from history.{{ adapter.quote(mart ~ '__closed') }}
-    where _to_release = {{ building }}
+    where _to_release > {{ base }} and _to_release <= {{ newest }} and _from_release <= {{ base }}
+{%- endmacro %}
+
+
+{#
+The rows of a versioned model as they were in the release that this build starts from.
+#}
+{% macro rows_of_base(mart, columns) -%}
+    {%- set model = ref(mart) -%}
+    {%- set base = '(select building.base_release_id from ' ~ source('release', 'building') ~ ' as building)' -%}
+    select
+        {{ columns | join(',\n        ') }}
+    from history.{{ adapter.quote(mart) }}
+    where _from_release <= {{ base }} and _to_release > {{ base }}
 {%- endmacro %}
 
 

@@ -1,6 +1,7 @@
 {#
 The materialization `published_view`: a view over published marts, nothing stored. It stands twice, like every mart:
 marts.<view> over the candidate's rows, bi.<view> over the released rows, so it follows the pointer by itself.
+A unique_key, when it says one, is what `memberhouse diff` finds its rows by.
 #}
 {% materialization published_view, adapter='postgres' %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
@@ -13,6 +14,12 @@ marts.<view> over the candidate's rows, bi.<view> over the released rows, so it 
     {%- endcall %}
     {% do ensure_view('marts', sql) %}
     {% do ensure_view('bi', sql | replace(candidate, released)) %}
+    {% if config.get('unique_key') %}
+        {% do run_query(
+            "insert into release.published_view (view_name, unique_key) values ('" ~ model.alias ~ "', '{"
+            ~ config.get('unique_key') | join(',') ~ "}') on conflict (view_name) do update"
+            ~ " set unique_key = excluded.unique_key where published_view.unique_key <> excluded.unique_key") %}
+    {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -15,13 +15,14 @@ A model is a plain SELECT with an enforced contract, and says:
     is_published        false: other marts are views over it, and readers are not shown it. Default: true.
     fed_by              list of feeds (raw tables) without which the mart may be empty; then it is not fed.
     lookups             optional: lists of columns by which builds and readers look rows up.
+    meta.restated       optional: how its restatements are told; see versioned__restated.
 
 What unpublished releases left was discarded when the build began. One build of one model is one transaction under an
 advisory lock:
     stage the SELECT -> full join with the open rows on the key
     -> delete changed and vanished rows from open, keeping them in closed -> insert new and changed rows.
-An unchanged row is not written, so what a build changed can be asked for: macro `changes`. Rows are compared column by column (`is distinct from`), not by a
-stored hash, which would close every row when a column comes or goes.
+An unchanged row is not written, so what a build changed can be asked for: macro `changes`. Rows are compared column by
+column (`is distinct from`), not by a stored hash, which would close every row when a column comes or goes.
 #}
 {% materialization versioned, adapter='postgres' %}
     {%- set key = config.require('unique_key') -%}
@@ -55,7 +56,7 @@ stored hash, which would close every row when a column comes or goes.
     {% do versioned__refuse_bad_keys(table.stage, key) %}
 
     {%- set stored = versioned__columns(table.parent) -%}
-    {% do versioned__register(table.name, group_name) %}
+    {% do versioned__register(table.name, group_name, key, building[0][0]) %}
     {% if stored %}
         {% do versioned__ensure_columns(table, columns, stored) %}
     {% else %}
@@ -175,16 +176,63 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
-{# What is known of a mart outside of the project: to which group it belongs, who sees it, what it is fed by. #}
-{% macro versioned__register(name, group_name) %}
-    {%- set fed_by = "array['" ~ config.get('fed_by', []) | join("', '") ~ "']::text[]" if config.get('fed_by') else "'{}'" -%}
-    {% do run_query(
-        "insert into release.versioned_table (table_name, group_name, is_published, fed_by) values ('" ~ name ~ "', '"
-        ~ group_name ~ "', " ~ config.get('is_published', true) ~ ", " ~ fed_by ~ ") on conflict (table_name) do update set"
-        ~ " group_name = excluded.group_name, is_published = excluded.is_published, fed_by = excluded.fed_by"
-        ~ " where (versioned_table.group_name, versioned_table.is_published, versioned_table.fed_by)"
-        ~ " is distinct from (excluded.group_name, excluded.is_published, excluded.fed_by)") %}
+{# What is known of a mart outside of the project: its group, its key, who sees it, what it is fed by, and in which
+build it was last. #}
+{% macro versioned__register(name, group_name, key, release_id) %}
+    {%- set fed_by = config.get('fed_by', []) | map('string') | list -%}
+    {% call statement('register') %}
+        insert into release.versioned_table (
+            table_name, group_name, is_published, fed_by, unique_key, restated, last_release_id
+        ) values (
+            '{{ name }}',
+            '{{ group_name }}',
+            {{ config.get('is_published', true) }},
+            '{ {{- fed_by | join(",") -}} }',
+            '{ {{- key | join(",") -}} }',
+            {{ versioned__restated(key) }},
+            {{ release_id }}
+        )
+        on conflict (table_name) do update set
+            group_name = excluded.group_name,
+            is_published = excluded.is_published,
+            fed_by = excluded.fed_by,
+            unique_key = excluded.unique_key,
+            restated = excluded.restated,
+            last_release_id = excluded.last_release_id
+    {% endcall %}
 {% endmacro %}
+
+
+{#
+What the model's `meta: restated:` says, as the log of restatements reads it; null when it says nothing:
+    over_by     SQL expression: the last day that a row speaks of. Changed when that day was published: a restatement.
+    table       the published table that the rows are told of. Default: the model itself.
+    key         column -> SQL expression: what identifies a row. Default: its unique key.
+    values      column -> SQL expression: what is compared and told. Default: all columns that are not of the key.
+    leave_out   columns that are not compared.
+    causes      models that say what lies behind a row: columns of the key, perhaps column_name, cause, batch_id.
+In an expression, published_until is the as-of date of the group's release before.
+#}
+{% macro versioned__restated(key) -%}
+    {%- set told = config.get('meta', {}).get('restated') -%}
+    {%- if not told -%}
+    null
+    {%- else -%}
+    {%- set keys = told.get('key') or dict(zip(key, key)) -%}
+    {%- set values = {} -%}
+    {%- for column in model.columns if column not in keys and column not in told.get('leave_out', []) -%}
+        {%- do values.update({column: column}) -%}
+    {%- endfor -%}
+    {%- set restated = {
+        'table': told.get('table', model.alias),
+        'over_by': told['over_by'],
+        'key': keys,
+        'values': told.get('values') or values,
+        'causes': told.get('causes', []),
+    } -%}
+    '{{ tojson(restated) | replace("'", "''") }}'::jsonb
+    {%- endif -%}
+{%- endmacro %}
 
 
 {# The planner needs to know of a table that was filled or has changed much; a day's rows change nothing for it, and

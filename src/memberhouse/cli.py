@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -319,23 +320,28 @@ def build(as_of: date, full_refresh: bool) -> None:
 @cli.command("gate")
 def gate_command() -> None:
     """Judge the newest candidate release."""
-    if _judge(Settings.from_env()):
+    if any(verdict.verdict == "held" for verdict in _judge(Settings.from_env())):
         sys.exit(EXIT_HELD)
 
 
+_group = click.option("--group", metavar="GROUP", help="Only this consistency group, such as core or programme.")
+
+
 @cli.command()
+@_group
 @click.option("--unpin", is_flag=True, help="Lift the pin that a rollback set.")
-def publish(unpin: bool) -> None:
+def publish(group: str | None, unpin: bool) -> None:
     """Point readers at the newest release, if it passed the gate."""
-    moved = release.publish(Settings.from_env(), unpin=unpin)
+    moved = release.publish(Settings.from_env(), groups=[group] if group else None, unpin=unpin)
     click.echo("\n".join(f"Published {movement}" for movement in moved) or "That release is published already.")
 
 
 @cli.command()
 @click.argument("release_id", metavar="[RELEASE]", type=int, required=False)
-def rollback(release_id: int | None) -> None:
+@_group
+def rollback(release_id: int | None, group: str | None) -> None:
     """Point readers back at an earlier published release, and stay there until unpinned."""
-    for movement in release.rollback(Settings.from_env(), release_id):
+    for movement in release.rollback(Settings.from_env(), release_id, group=group):
         click.echo(f"Rolled back {movement}; pinned until “memberhouse publish --unpin”.")
 
 
@@ -353,11 +359,43 @@ def releases() -> None:
             f"{mark} {row['release_id']:>5}  as of {row['as_of_date']}  {row['build_state']:<9}"
             f" {row['group_name'] or '-':<10} {row['verdict'] or '-':<6} published {published}"
             + ("  pinned" if row["is_pinned"] else "")
+            + ("  pruned" if row["is_pruned"] else "")
         )
         if row["verdict"] == "held":
             click.echo(f"         {row['reason']}")
     if not rows:
         click.echo("No releases yet. Start with: memberhouse run DIR --as-of DATE")
+
+
+@cli.command()
+@click.argument("old", metavar="RELEASE", type=int)
+@click.argument("new", metavar="RELEASE", type=int)
+@click.option("--table", help="Only this table.")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Changed cells a table; 0: all.")
+@click.option("--format", "output", type=click.Choice(["text", "csv", "json"]), default="text", show_default=True)
+def diff(old: int, new: int, table: str | None, limit: int, output: str) -> None:
+    """What changed from one published release to another: rows that came and went, and cells."""
+    differences = release.diff(Settings.from_env(), old, new, table=table, limit=limit or None)
+    if output == "json":
+        click.echo(json.dumps(list(map(asdict, differences)), default=str, ensure_ascii=False, indent=2))
+    elif output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["table_name", "grain_key", "column_name", "old_value", "new_value"])
+        for cell in (cell for difference in differences for cell in difference.cells):
+            key = json.dumps(cell.key, default=str, ensure_ascii=False)
+            writer.writerow([cell.table, key, cell.column, _no_formula(cell.old), _no_formula(cell.new)])
+    else:
+        for difference in differences:
+            click.echo("\n  ".join(map(str, [difference, *difference.cells])))
+        if not differences:
+            click.echo(f"Releases {old} and {new} answer alike.")
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Only say which releases would go.")
+def prune(dry_run: bool) -> None:
+    """Remove the rows of old releases that the retention rule does not keep; see docs/as-published.md."""
+    click.echo(str(release.prune(Settings.from_env(), dry_run=dry_run)))
 
 
 @cli.command()
@@ -371,11 +409,13 @@ def run(folder: AnyPath, as_of: date, full_refresh: bool, streams: int) -> None:
     with warehouse.build_lock(settings):
         _load(settings, folder, streams)
         release_id = warehouse.build(settings, as_of, full_refresh=full_refresh, progress=_say)
-        if _judge(settings, release_id):
-            _say("Readers keep the release before it. What to do: docs/runbook.md, “Release held”")
-            sys.exit(EXIT_HELD)
-        for movement in release.publish(settings, release_id):
+        verdicts = _judge(settings, release_id)
+        passed = [verdict.group_name for verdict in verdicts if verdict.verdict == "passed"]
+        for movement in release.publish(settings, release_id, groups=passed) if passed else []:
             click.echo(f"Published {movement}")
+        if any(verdict.verdict == "held" for verdict in verdicts):
+            _say("Readers of what is held keep the release before it. What to do: docs/runbook.md, “Release held”")
+            sys.exit(EXIT_HELD)
 
 
 @cli.command()
@@ -464,14 +504,14 @@ def _load(settings: Settings, folder: AnyPath, streams: int) -> None:
     click.echo(report.summary())
 
 
-def _judge(settings: Settings, release_id: int | None = None) -> bool:
-    """Judge a release (None: the newest), tell the verdicts, and return whether one is held."""
+def _judge(settings: Settings, release_id: int | None = None) -> list[gate.Verdict]:
+    """Judge a release (None: the newest) and tell the verdicts."""
     verdicts = gate.evaluate(settings, release_id)
     if not verdicts:
-        click.echo("Gate: the newest release passed and is published already.")
+        click.echo("That release is published already.")
     for verdict in verdicts:
         click.echo(f"Gate: {verdict.group_name} {verdict.verdict}: {verdict.reason}")
-    return any(verdict.verdict == "held" for verdict in verdicts)
+    return verdicts
 
 
 def _no_formula(value: Any) -> Any:

@@ -98,9 +98,16 @@ def last_trouble(settings: Settings) -> Trouble | None:
                 or s.state = 'running' and exists (
                     select 1 from ops.step as later where later.step = s.step and later.step_id > s.step_id
                 )
-            ) and not exists (
-                  select 1 from ops.step as later
-                  where later.step = s.step and later.state = 'done' and later.step_id > s.step_id
+            ) and exists (
+                  -- a step may be about some consistency groups only: what went well with others puts nothing right
+                  select 1
+                  from jsonb_array_elements_text(coalesce(s.detail -> 'groups', '["any"]')) as about(group_name)
+                  where not exists (
+                      select 1 from ops.step as later
+                      where
+                          later.step = s.step and later.state = 'done' and later.step_id > s.step_id
+                          and (about.group_name = 'any' or coalesce(later.detail -> 'groups' ? about.group_name, true))
+                  )
               )
             order by s.step_id desc
             limit 1

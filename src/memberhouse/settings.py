@@ -25,6 +25,21 @@ class AppBackEnd:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """Which published releases stay readable, beside those that readers see and the newest one.
+
+    days: every release published in the last so many days (``MEMBERHOUSE_KEEP_RELEASES_DAYS``). Five weeks, because
+        what was wrong with a month is noticed when the next one is closed.
+    weekly_years: for how many years the last release as of each ISO week, its close
+        (``MEMBERHOUSE_KEEP_WEEKLY_CLOSES_YEARS``); ``None``: for ever. Reports name them, and they cost
+        only the rows that changed between them.
+    """
+
+    days: int = 35
+    weekly_years: int | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """The process's configuration.
 
@@ -37,6 +52,7 @@ class Settings:
     alert_webhook: URL that alerts are posted to (``MEMBERHOUSE_ALERT_WEBHOOK``), if any.
     app: the app's back end, if there is one to extract from.
     app_token: the bearer token that its stand-in asks for (``MEMBERHOUSE_APP_TOKEN``).
+    retention: which published releases stay readable.
     """
 
     home: Path
@@ -45,6 +61,7 @@ class Settings:
     alert_webhook: str | None = None
     app: AppBackEnd | None = None
     app_token: str = field(default="", repr=False)
+    retention: Retention = Retention()
     vault_key: str | None = field(default=None, repr=False)
     vault_key_version: int = 1
 
@@ -59,6 +76,10 @@ class Settings:
             alert_webhook=os.environ.get("MEMBERHOUSE_ALERT_WEBHOOK") or None,
             app=_app_back_end(),
             app_token=_app_token(),
+            retention=Retention(
+                days=int(os.environ.get("MEMBERHOUSE_KEEP_RELEASES_DAYS") or 35),
+                weekly_years=int(os.environ.get("MEMBERHOUSE_KEEP_WEEKLY_CLOSES_YEARS") or 0) or None,
+            ),
             vault_key=os.environ.get("MEMBERHOUSE_VAULT_KEY") or None,
             vault_key_version=int(os.environ.get("MEMBERHOUSE_VAULT_KEY_VERSION") or 1),
         )

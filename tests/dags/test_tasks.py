@@ -262,51 +262,81 @@ BUILT = {"as_of": "2017-12-24", "release_id": 7}
 TI = SimpleNamespace(xcom_pull=lambda task_ids: {"build": BUILT}[task_ids])
 
 
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The verdicts on release 7 by group, and what readers see."""
+    verdicts: dict[str, Any] = {"shown": {}}
+
+    def evaluate(settings: Any, release_id: int, *, group: str) -> list[Any]:
+        assert release_id == 7
+        return [verdicts[group]] if group in verdicts else []
+
+    monkeypatch.setattr("memberhouse.gate.evaluate", evaluate)
+    monkeypatch.setattr("memberhouse.release.shown", lambda settings: verdicts["shown"])
+    return verdicts
+
+
 def verdict(state: str, reason: str) -> Any:
-    return SimpleNamespace(release_id=7, group_name="core", verdict=state, reason=reason)
+    return SimpleNamespace(verdict=state, reason=reason)
 
 
-def test_a_held_release_fails_the_gate_at_once_with_the_reason(
-    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_held_group_fails_its_own_gate_at_once_with_the_reason(task: Any, home: Path, judged: dict[str, Any]) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    held = verdict("held", "store 367: net sales 100 times the usual")
-    judged = {7: [verdict("passed", "fine"), held]}
-    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings, release_id: judged[release_id])
+    judged |= {
+        "core": verdict("held", "store 367: net sales 100 times the usual"),
+        "programme": verdict("passed", "12 checks"),
+    }
     with pytest.raises(AirflowFailException, match="store 367: net sales 100 times the usual"):
-        task("build_warehouse", "gate")(ti=TI)
+        task("build_warehouse", "gate_core")("core", ti=TI)
+    assert task("build_warehouse", "gate_programme")("programme", ti=TI) == "programme: 12 checks"
 
 
-def test_only_a_passed_verdict_lets_the_gate_pass(task: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = {7: [verdict("passed", "31 checks")]}
-    monkeypatch.setattr("memberhouse.gate.evaluate", lambda settings, release_id: judged[release_id])
-    assert task("build_warehouse", "gate")(ti=TI) == "core: 31 checks"
+def test_a_group_without_marts_is_skipped_and_one_that_is_out_goes_on(
+    task: Any, home: Path, judged: dict[str, Any]
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    judged["shown"] = {"core": 7, "programme": 6}
+    assert "published already" in task("build_warehouse", "gate_core")("core", ti=TI)
+    with pytest.raises(AirflowSkipException, match="no marts of the group programme"):
+        task("build_warehouse", "gate_programme")("programme", ti=TI)
 
 
-def test_release_hands_on_what_was_built(task: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moved = {7: ["core: release 7"]}
-    monkeypatch.setattr("memberhouse.release.publish", lambda settings, release_id: moved[release_id])
+@pytest.mark.parametrize("group", ["core", "programme"])
+def test_release_publishes_its_group_and_hands_on_what_was_built(
+    task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    asked: list[Any] = []
+
+    def publish(settings: Any, release_id: int, *, groups: list[str]) -> list[str]:
+        asked.append((release_id, groups))
+        return [f"{group}: release 7"]
+
+    monkeypatch.setattr("memberhouse.release.publish", publish)
     outlets = OutletEvents()
-    task("build_warehouse", "release")(ti=TI, outlet_events=outlets)
-    assert outlets.extras() == {"bi_core": BUILT}
+    task("build_warehouse", f"release_{group}")(group, ti=TI, outlet_events=outlets)
+    assert asked == [(7, [group])]
+    assert outlets.extras() == {f"bi_{group}": BUILT}
 
 
 @pytest.mark.parametrize(
-    ("task_id", "step"), [("gate", "memberhouse.gate.evaluate"), ("release", "memberhouse.release.publish")]
+    ("task_id", "step"), [("gate_core", "memberhouse.gate.evaluate"), ("release_core", "memberhouse.release.publish")]
 )
 def test_a_run_that_was_overtaken_is_skipped_and_hands_nothing_on(
     task: Any, home: Path, monkeypatch: pytest.MonkeyPatch, task_id: str, step: str
 ) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
-    def overtaken(settings: Any, release_id: int) -> None:
+    def overtaken(settings: Any, release_id: int, **which: Any) -> None:
         raise Overtaken("Release 7 was overtaken by release 8.", "nothing")
 
     monkeypatch.setattr(step, overtaken)
     outlets = OutletEvents()
     with pytest.raises(AirflowSkipException, match="Release 7 was overtaken by release 8"):
-        task("build_warehouse", task_id)(ti=TI, **({"outlet_events": outlets} if task_id == "release" else {}))
+        task("build_warehouse", task_id)(
+            "core", ti=TI, **({"outlet_events": outlets} if task_id == "release_core" else {})
+        )
     assert outlets.extras() == {}
 
 

@@ -43,7 +43,7 @@ def judged_by(judged_later: Settings, tmp_path: Path) -> Callable[[str], gate.Ve
         folder = tmp_path / "expectations"
         folder.mkdir(exist_ok=True)
         (folder / "core.py").write_text(SUITE.format(suites=suites), encoding="utf-8")
-        (verdict,) = gate.evaluate(replace(judged_later, project_root=tmp_path))
+        (verdict,) = gate.evaluate(replace(judged_later, project_root=tmp_path), group="core")
         return verdict
 
     return judge
@@ -83,7 +83,7 @@ def test_a_suite_file_that_does_not_run_holds(judged_by):
 
 def test_a_missing_suite_file_holds(judged_later, tmp_path):
     (tmp_path / "expectations").mkdir()
-    (verdict,) = gate.evaluate(replace(judged_later, project_root=tmp_path))
+    (verdict,) = gate.evaluate(replace(judged_later, project_root=tmp_path), group="core")
     assert verdict.verdict == "held"
 
 
@@ -98,7 +98,7 @@ def test_an_empty_mart_holds(judged_later, tmp_path):
     settings = copy_of(judged_later, "an_empty_mart")
     with db.connect(settings) as conn:
         conn.execute("delete from history.stage_migration_weekly__open")
-    (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT))
+    (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT), group="core")
     assert verdict.verdict == "held"
     assert verdict.reason.startswith("marts.stage_migration_weekly: it has no rows")
     with pytest.raises(release.ReleaseHeld):
@@ -140,6 +140,6 @@ def test_a_mart_that_is_missing_holds(judged_later):
     settings = copy_of(judged_later, "a_missing_mart")
     with db.connect(settings) as conn:
         conn.execute("drop view marts.dim_date cascade")
-    (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT))
+    (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT), group="core")
     assert verdict.verdict == "held"
     assert "dim_date" in verdict.reason

@@ -2,7 +2,9 @@
 
 A group passes when its suites ran at least one critical check on each table they name, every one of its marts has
 rows, nothing raised, and no critical check failed. Everything else holds the release: an empty suite, an empty mart
-or an expectation that could not be evaluated is no proof that the numbers are right.
+or an expectation that could not be evaluated is no proof that the numbers are right. One thing may be empty: a mart
+that says by which feeds it is fed, when none of them ever brought a row; it proves nothing either, so some other mart
+of the group must have rows. A group that has no marts in the project is not judged. A held group holds no other.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ _PLACE_COLUMNS = (
 class Check:
     """One expectation's outcome.
 
-    outcome: passed, failed or error (it could not be evaluated, which counts as failed).
+    outcome: passed, failed, error (it could not be evaluated, which counts as failed) or not_fed (an empty mart whose
+    feeds never came: neither passed nor failed).
     sentence: what was observed against what was expected, and where; empty when it passed.
     business_date: of the first row that failed, where the table has one.
     """
@@ -78,46 +81,51 @@ class Verdict:
     checks: list[Check] = field(default_factory=list)
 
 
-def evaluate(settings: Settings, release_id: int | None = None) -> list[Verdict]:
-    """Judge a built release for every consistency group, record the verdicts and return them.
+def evaluate(settings: Settings, release_id: int | None = None, *, group: str | None = None) -> list[Verdict]:
+    """Judge a built release for every consistency group with marts, record the verdicts and return them.
 
-    release_id: None means the newest. A verdict that was published is not given again. A held group raises
-    one alert. Raises MemberhouseError when there is no built release to judge, and Overtaken, which leaves
-    no step in the ledger, when a newer one was begun since.
+    release_id: None means the newest. group: only this one. A verdict that was published is not given again. Each
+    held group raises one alert. Raises MemberhouseError when there is no built release to judge, and Overtaken, which
+    leaves no step in the ledger, when a newer one was begun since.
     """
     with build_lock(settings), db.connect(settings) as conn:
         if release_id is not None:
             refuse_if_overtaken(conn, release_id)
-        return _evaluate(settings, conn, release_id)
+        return _evaluate(settings, conn, release_id, group)
 
 
-def _evaluate(settings: Settings, conn: psycopg.Connection, asked: int | None) -> list[Verdict]:
-    with ledger.step(settings, "gate", f"release {asked or 'newest'}") as step:
+def _evaluate(settings: Settings, conn: psycopg.Connection, asked: int | None, group: str | None) -> list[Verdict]:
+    subject = f"release {asked or 'newest'}" + (f", {group}" if group else "")
+    with ledger.step(settings, "gate", subject) as step:
         release_id, groups = _to_judge(conn, asked)
         step.detail["release_id"] = release_id
         verdicts = []
         for group_name in groups:
-            verdict = _judge(settings, conn, release_id, group_name)
-            _record(conn, verdict)
-            verdicts.append(verdict)
+            if group is None or group == group_name:
+                verdict = _judge(settings, conn, release_id, group_name)
+                _record(conn, verdict)
+                verdicts.append(verdict)
         conn.commit()
         held = [verdict for verdict in verdicts if verdict.verdict == "held"]
+        step.detail["groups"] = [verdict.group_name for verdict in held or verdicts]
         step.summary = "; ".join(f"{verdict.group_name} {verdict.verdict}: {verdict.reason}" for verdict in verdicts)
         if held:
             step.state = "held"
             step.next_action = "docs/runbook.md, “Release held”"
+        for verdict in held:
             alerts.raise_alert(
                 settings,
-                f"release held: {held[0].reason}",
-                f"Release {release_id} is held: {held[0].reason} Readers keep the release before it.",
-                step.next_action,
-                {"release_id": release_id, "groups": [verdict.group_name for verdict in held]},
+                f"release held: {verdict.reason}",
+                f"Release {release_id} is held for the group {verdict.group_name}: {verdict.reason} Readers of this"
+                " group keep the release before it.",
+                "docs/runbook.md, “Release held”",
+                {"release_id": release_id, "groups": [verdict.group_name]},
             )
     return verdicts
 
 
 def _to_judge(conn: psycopg.Connection, asked: int | None) -> tuple[int, list[str]]:
-    """The release, and the groups that do not show it yet."""
+    """The release, and the groups with marts in it that do not show it yet."""
     row = conn.execute(
         "select release_id, state from release.release where release_id = coalesce(%s, release_id)"
         " order by release_id desc limit 1",
@@ -127,9 +135,10 @@ def _to_judge(conn: psycopg.Connection, asked: int | None) -> tuple[int, list[st
         what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
         raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
     groups = conn.execute(
-        "select group_name from release.consistency_group as g where not exists (select 1 from release.current as c"
-        " where c.group_name = g.group_name and c.release_id = %s) order by group_name",
-        (row[0],),
+        "select distinct t.group_name from release.versioned_table as t where t.last_release_id = %(release_id)s"
+        " and not exists (select 1 from release.current as c where c.group_name = t.group_name"
+        " and c.release_id = %(release_id)s) order by t.group_name",
+        {"release_id": row[0]},
     ).fetchall()
     return row[0], [name for (name,) in groups]
 
@@ -139,7 +148,7 @@ def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_
         with conn.transaction():  # an error in here must not keep the verdict from being written
             suites = _suites(settings.project_root / "expectations", group_name)
             checks = [
-                *_nothing_is_empty(conn, group_name),
+                *_nothing_is_empty(conn, release_id, group_name),
                 *_suites_are_demanding(suites),
                 *_run(conn, db.database_url(settings), suites),
             ]
@@ -158,9 +167,14 @@ def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_
     if holding:
         first = holding[0]
         others = f" {len(holding) - 1} more checks failed." if len(holding) > 1 else ""
-        reason = f"{first.table}: {first.sentence}{_cause(conn, first)}.{others}"
+        reason = f"{first.table}: {first.sentence}{_cause(conn, group_name, first)}.{others}"
     else:
-        reason = f"{len(checks)} checks passed" + (f", {warnings} of them with a warning" if warnings else "")
+        not_fed = [check.table.removeprefix("marts.") for check in checks if check.outcome == "not_fed"]
+        reason = (
+            f"{len(checks) - len(not_fed)} checks passed"
+            + (f", {warnings} of them with a warning" if warnings else "")
+            + (f"; not fed: {', '.join(not_fed)}" if not_fed else "")
+        )
     return Verdict(release_id, group_name, "held" if holding else "passed", reason, checks)
 
 
@@ -180,30 +194,41 @@ def _suites(folder: Path, group_name: str) -> Suites:
     )
 
 
-def _nothing_is_empty(conn: psycopg.Connection, group_name: str) -> list[Check]:
-    """Every mart of the group has rows: most expectations are content with an empty table."""
+def _nothing_is_empty(conn: psycopg.Connection, release_id: int, group_name: str) -> list[Check]:
+    """Every mart of the group has rows, or was never fed: most expectations are content with an empty table."""
     tables = conn.execute(
-        "select table_name from release.versioned_table where group_name = %s and is_published order by table_name",
-        (group_name,),
+        "select table_name, fed_by from release.versioned_table where group_name = %s and is_published"
+        " and last_release_id = %s order by table_name",
+        (group_name, release_id),
     ).fetchall()
-    if not tables:
-        return [Check(group_name, "has rows", "critical", "failed", "the group has no marts at all")]
-    checks = []
-    for (name,) in tables:
-        row = conn.execute(
-            psycopg.sql.SQL("select exists (select 1 from {})").format(psycopg.sql.Identifier("marts", name))
-        ).fetchone()
-        filled = bool(row and row[0])
-        checks.append(
-            Check(
-                f"marts.{name}",
-                "has rows",
-                "critical",
-                "passed" if filled else "failed",
-                "" if filled else "it has no rows, and an empty mart is never published",
-            )
-        )
+    checks = [_is_filled(conn, name, fed_by) for name, fed_by in tables]
+    if checks and all(check.outcome == "not_fed" for check in checks):
+        checks.append(Check(group_name, "has rows", "critical", "failed", "nothing of the group was ever fed"))
     return checks
+
+
+def _is_filled(conn: psycopg.Connection, name: str, fed_by: Sequence[str]) -> Check:
+    def outcome(outcome: str, sentence: str = "") -> Check:
+        return Check(f"marts.{name}", "has rows", "critical", outcome, sentence)
+
+    row = conn.execute(
+        psycopg.sql.SQL("select exists (select 1 from {})").format(psycopg.sql.Identifier("marts", name))
+    ).fetchone()
+    if row and row[0]:
+        return outcome("passed")
+    if not fed_by:
+        return outcome("failed", "it has no rows, and an empty mart is never published")
+    for feed, is_known, came in conn.execute(
+        "select fed.name, to_regclass('raw.' || quote_ident(fed.name)) is not null,"
+        " exists (select 1 from ops.batch as b"
+        " where b.source || '__' || b.feed = fed.name and b.rows_loaded > 0) from unnest(%s::text[]) as fed (name)",
+        (list(fed_by),),
+    ).fetchall():
+        if not is_known:
+            return outcome("error", f"it has no rows, and “{feed}”, by which it says it is fed, is no raw table")
+        if came:
+            return outcome("failed", f"it has no rows, though {feed} was fed")
+    return outcome("not_fed", f"it has no rows, because none of {', '.join(fed_by)} was ever fed")
 
 
 def _suites_are_demanding(suites: Suites) -> list[Check]:
@@ -329,8 +354,8 @@ def _observed(result: Mapping[str, Any], places: list[str]) -> str:
     return f"{values[0]}{where}" + (f" and {count - 1} more" if count > 1 else "")
 
 
-def _cause(conn: psycopg.Connection, check: Check) -> str:
-    """The batches, refused ones too, that came since the newest published release for the day that failed."""
+def _cause(conn: psycopg.Connection, group_name: str, check: Check) -> str:
+    """The batches, refused ones too, that came since the group's newest published release for the day that failed."""
     rows = conn.execute(
         """
         select source || '/' || feed || '/' || business_date || '/' || store_id || '/' || batch_name
@@ -338,10 +363,11 @@ def _cause(conn: psycopg.Connection, check: Check) -> str:
         where state in ('loaded', 'refused') and change_no > coalesce((
             select max(r.batch_change_no) from release.publication as p
             inner join release.release as r on p.release_id = r.release_id
+            where p.group_name = %(group_name)s
         ), 0) and (%(day)s::date is null or (business_date = %(day)s::date and source = 'pos'))
         order by batch_id
         """,
-        {"day": check.business_date},
+        {"day": check.business_date, "group_name": group_name},
     ).fetchall()
     named = ", ".join(name for (name,) in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
@@ -350,8 +376,9 @@ def _cause(conn: psycopg.Connection, check: Check) -> str:
 
 def _record(conn: psycopg.Connection, verdict: Verdict) -> None:
     """Write the verdict. A second judgement of the same release replaces the first."""
-    holding = sum(check.holds for check in verdict.checks)
-    failed = sum(check.outcome != "passed" for check in verdict.checks)
+    evaluated = [check for check in verdict.checks if check.outcome != "not_fed"]
+    holding = sum(check.holds for check in evaluated)
+    failed = sum(check.outcome != "passed" for check in evaluated)
     conn.execute(
         "insert into release.verdict (release_id, group_name, verdict, reason, checks_evaluated, checks_failed,"
         " warnings, detail) values (%s, %s, %s, %s, %s, %s, %s, %s)"
@@ -363,7 +390,7 @@ def _record(conn: psycopg.Connection, verdict: Verdict) -> None:
             verdict.group_name,
             verdict.verdict,
             verdict.reason,
-            len(verdict.checks),
+            len(evaluated),
             holding,
             failed - holding,
             Jsonb([asdict(check) for check in verdict.checks]),

@@ -6,7 +6,9 @@ create table if not exists release.consistency_group (
     group_name text primary key,
     fresh_for interval not null         -- older than this since publication: stale
 );
-insert into release.consistency_group (group_name, fresh_for) values ('core', interval '36 hours')
+insert into release.consistency_group (group_name, fresh_for) values
+('core', interval '36 hours'),
+('programme', interval '36 hours')
 on conflict do nothing;
 
 create table if not exists release.release (
@@ -70,6 +72,25 @@ create table if not exists release.publication (
 );
 create index if not exists publication_by_release on release.publication (group_name, release_id);
 
+-- Releases of which a group no longer keeps the rows: nobody can read them or point at them any more.
+create table if not exists release.pruned (
+    group_name text not null references release.consistency_group (group_name),
+    release_id integer not null references release.release (release_id),
+    pruned_at timestamptz not null default clock_timestamp(),
+    primary key (group_name, release_id)
+);
+create or replace function release.refuse_pruned() returns trigger
+language plpgsql security definer set search_path = release, pg_temp as $$
+begin
+    if exists (
+        select 1 from release.pruned as p where p.group_name = new.group_name and p.release_id = new.release_id
+    ) then
+        raise exception 'release.current: release % of the group "%" was pruned', new.release_id, new.group_name;
+    end if;
+    return new;
+end
+$$;
+
 -- The pointer cannot be moved without leaving a line in the publication log, by whatever hand.
 create or replace function release.log_movement() returns trigger
 language plpgsql security definer set search_path = release, pg_temp as $$
@@ -111,29 +132,43 @@ begin
     return new;
 end
 $$;
+create or replace trigger refuse_pruned
+    before insert or update on release.current
+    for each row execute function release.refuse_pruned();
 create or replace trigger refuse_overtaken
     before insert or update on release.current
     for each row execute function release.refuse_overtaken();
 
--- The release that this session reads: the pointer, or the one asked for with
--- "set memberhouse.release = N" when that was ever published. 0: nothing is published.
+-- The release of a group that this session reads: the pointer, or what is asked for with
+-- "set memberhouse.release = N" when N was ever published. A group that N was not published in, because it was held
+-- then, answers as its newest published release before N. 0: nothing is published, or was by then.
 -- STABLE: one snapshot for the whole statement, so a statement sees one release.
 create or replace function release.visible(of_group text) returns integer
 language plpgsql stable parallel safe security definer set search_path = release, pg_temp as $$
 declare
     asked text := nullif(current_setting('memberhouse.release', true), '');
+    answer integer;
 begin
     if asked is null then
         return coalesce((select c.release_id from release.current as c where c.group_name = of_group), 0);
     end if;
     if asked !~ '^[0-9]{1,9}$' or not exists (
-        select 1 from release.publication as p
-        where p.group_name = of_group and p.release_id = asked::integer
+        select 1 from release.publication as p where p.release_id = asked::integer
     ) then
-        raise exception 'memberhouse.release = %: no such published release of the group "%"', asked, of_group
-            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null';
+        raise exception 'memberhouse.release = %: no such published release', asked
+            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null'
+            ' and pruned_at is null';
     end if;
-    return asked::integer;
+    answer := (
+        select max(p.release_id) from release.publication as p
+        where p.group_name = of_group and p.release_id <= asked::integer
+    );
+    if exists (select 1 from release.pruned as p where p.group_name = of_group and p.release_id = answer) then
+        raise exception 'memberhouse.release = %: release % of the group "%" was pruned', asked, answer, of_group
+            using hint = 'select release_id, as_of_date from bi.release_history where published_at is not null'
+            ' and pruned_at is null';
+    end if;
+    return coalesce(answer, 0);
 end
 $$;
 grant usage on schema release to memberhouse_bi;
@@ -177,15 +212,6 @@ create table if not exists release.frozen_loyal_threshold (
     frozen_at timestamptz not null default clock_timestamp()
 );
 
--- The release that is being built: the newest one, while it is being built. Models take the as-of date
--- from here; none reads the clock.
-create or replace view release.building as
-select
-    r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256,
-    r.full_because is not null as is_full
-from release.release as r
-where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
-
 -- Which tables are release-versioned, and to which group they belong; the dbt materialization keeps it.
 create table if not exists release.versioned_table (
     table_name text primary key,        -- history.<table_name>
@@ -195,6 +221,86 @@ create table if not exists release.versioned_table (
 alter table release.versioned_table add column if not exists is_published boolean not null default true;
 -- raw tables without whose rows it may be empty
 alter table release.versioned_table add column if not exists fed_by text[] not null default '{}';
+-- the last release whose build had it: a mart that left the project stays as it was published then
+alter table release.versioned_table add column if not exists last_release_id integer;
+-- what identifies a row
+alter table release.versioned_table add column if not exists unique_key text[] not null default '{}';
+-- how its restatements are found (macro versioned__restated); null: they are not logged
+alter table release.versioned_table add column if not exists restated jsonb;
+
+-- Which groups have marts in the project, and the highest release of each that was ever published (null: none): what
+-- its release-versioned tables hold when a build begins.
+create or replace view release.base_group as
+with highest as (
+    select coalesce(max(p.release_id), 0) as release_id from release.publication as p
+),
+
+groups as (
+    -- a table that the build of what is out did not have has left the project
+    select distinct t.group_name
+    from release.versioned_table as t
+    cross join highest
+    where t.last_release_id >= highest.release_id
+)
+
+select
+    groups.group_name,
+    max(p.release_id) as release_id
+from groups
+left join release.publication as p on groups.group_name = p.group_name
+group by groups.group_name;
+
+-- What a build starts from, one row: every group has what was known then. A group that is held stays behind the others,
+-- and what came since *its* newest published release is computed again. No row: a group has nothing published.
+create or replace view release.base as
+select
+    min(r.release_id) as release_id,
+    min(r.batch_change_no) as batch_change_no,
+    min(r.as_of_date) as earliest_as_of_date,
+    max(r.as_of_date) as latest_as_of_date
+from release.base_group as g
+left join release.release as r on g.release_id = r.release_id
+having count(*) > 0 and bool_and(r.release_id is not null);
+
+-- The release that is being built: the newest one, while it is being built. Models take the as-of date
+-- from here; none reads the clock.
+create or replace view release.building as
+select
+    r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256,
+    r.full_because is not null as is_full,
+    -- rows that any group may see in another way than it published them have changed since this release
+    coalesce((select b.release_id from release.base as b), 0) as base_release_id
+from release.release as r
+where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
+
+
+-- Up to which business date what is out speaks of time that is over, one row: a build that changes a row of a day up to
+-- then restates it. No row: nothing is published, or rows changed because the rules did.
+create or replace view release.restating as
+select
+    b.latest_as_of_date as published_until
+from release.base as b
+cross join release.building as building
+where not exists (
+    select 1 from release.base_group as g
+    inner join release.release as r on g.release_id = r.release_id
+    where r.project_sha256 <> building.project_sha256
+);
+
+-- Cells of published marts that a build changed though the time that they speak of was over when they were published.
+-- Of a candidate too; it goes with its release when that is not published.
+create table if not exists release.restatement (
+    release_id integer not null references release.release (release_id),
+    group_name text not null references release.consistency_group (group_name),
+    table_name text not null,
+    grain_key jsonb not null,           -- what identifies the row
+    column_name text not null,          -- '*': the whole table, told in one sentence
+    old_value text,                     -- null: the row came, or the cell was empty
+    new_value text,                     -- null: the row went, or the cell is empty
+    cause text not null,
+    source_batch_ids bigint[] not null
+);
+create index if not exists restatement_by_release on release.restatement (group_name, release_id);
 
 create or replace procedure release.discard_all_unpublished()
 language plpgsql as $$
@@ -208,8 +314,18 @@ begin
             versioned.group_name
         );
     end loop;
+    delete from release.restatement as r
+    where r.release_id > coalesce(
+        (select max(p.release_id) from release.publication as p where p.group_name = r.group_name), 0
+    );
 end
 $$;
+
+-- Published views over stored marts, and what identifies their rows.
+create table if not exists release.published_view (
+    view_name text primary key,         -- bi.<view_name>
+    unique_key text[] not null
+);
 
 -- What each marts and bi view was made from, so that a build replaces only those that changed.
 create table if not exists release.view_fingerprint (

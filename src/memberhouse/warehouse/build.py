@@ -17,6 +17,7 @@ from memberhouse.errors import DatabaseLost, MemberhouseError
 from memberhouse.settings import Settings
 from memberhouse.sources.raw_tables import ensure_raw_tables
 from memberhouse.warehouse import dbt
+from memberhouse.warehouse.restatement import record_restatements
 
 # One build, gate or publication at a time: a release's rows stand in tables that the next build tidies.
 _BUILD_LOCK = 7_305_002
@@ -140,7 +141,7 @@ def as_of_date(settings: Settings, release_id: int) -> date:
 def refuse_if_overtaken(conn: psycopg.Connection, release_id: int) -> None:
     """Raise Overtaken when a build was begun after the release's own and discarded its rows.
 
-    A release that every consistency group shows can't be overtaken any more.
+    A release that every consistency group with marts shows can't be overtaken any more.
     """
     newer = conn.execute(
         """
@@ -149,7 +150,7 @@ def refuse_if_overtaken(conn: psycopg.Connection, release_id: int) -> None:
         where
             r.release_id > %(release_id)s
             and exists (
-                select 1 from release.consistency_group as g
+                select 1 from release.base_group as g
                 where not exists (
                     select 1 from release.current as c
                     where c.group_name = g.group_name and c.release_id = %(release_id)s
@@ -186,6 +187,18 @@ def _build(
         wrong = [node for node in results if node.went_wrong]
         _raise_if_lost(conn, release_id, [node.message for node in wrong])
         _record(conn, release_id, results)
+        if results and not wrong:
+            try:
+                step.detail["restated_cells"] = record_restatements(conn, release_id)
+            except psycopg.Error as error:
+                _raise_if_lost(conn, release_id, [str(error)])
+                conn.rollback()
+                _close_release(conn, release_id, "failed")
+                raise BuildFailed(
+                    f"Release {release_id} was not built: what it restates could not be told:"
+                    f" {' '.join(str(error).split())}",
+                    "docs/runbook.md, “Build failed”",
+                ) from error
         _close_release(conn, release_id, "failed" if wrong or not results else "built")
         if wrong or not results:
             raise BuildFailed(_explain(release_id, wrong), "docs/runbook.md, “Build failed”")
@@ -237,10 +250,10 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
     row = conn.execute(
         """
         with published as (
-            -- the release-versioned tables hold exactly the rows of the highest release that was ever published
+            -- what the release-versioned tables hold: of each group the rows of its highest published release
             select r.*
-            from release.release as r
-            where r.release_id = (select max(p.release_id) from release.publication as p)
+            from release.base_group as g
+            inner join release.release as r on g.release_id = r.release_id
         ),
         clocks as (
             select coalesce(jsonb_object_agg(s.store_id, concat_ws(' ', s.timezone, s.day_cutoff)), '{}') as now
@@ -259,14 +272,23 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
             %(full_refresh)s,
             case
                 when %(full_refresh)s then 'it was asked for'
-                when not exists (select 1 from published) then 'nothing is published yet'
-                when (select p.project_sha256 from published as p) <> %(project_sha256)s then 'the dbt project changed'
+                when not exists (select 1 from release.base) then coalesce(
+                    (
+                        select 'nothing of the group ' || min(g.group_name) || ' is published yet'
+                        from release.base_group as g
+                        where g.release_id is null and exists (select 1 from published)
+                    ),
+                    'nothing is published yet'
+                )
+                when exists (select 1 from published as p where p.project_sha256 <> %(project_sha256)s)
+                    then 'the dbt project changed'
                 when exists (
                     select 1
-                    from jsonb_each_text((select p.store_clocks from published as p)) as before
+                    from published as p
+                    cross join jsonb_each_text(p.store_clocks) as before
                     where clocks.now ->> before.key <> before.value
                 ) then 'the clock of a store changed'
-                when (select p.first_enrolments_on from published as p) <> first_enrolments.on_date
+                when exists (select 1 from published as p where p.first_enrolments_on <> first_enrolments.on_date)
                     then 'the first list of members is another one'
             end,
             %(project_sha256)s,

@@ -1,13 +1,11 @@
--- Grain: one row per batch whose rows this build may see in another way than the highest published release did: it was
--- loaded or superseded since (is_changed), or it may hold rows dated after the as-of date of then.
+-- Grain: one row per batch whose rows this build may see in another way than the release that it starts from: it
+-- was loaded or superseded since (is_changed), or it may hold rows dated after the as-of date of then.
 with building as (
     select as_of_date from {{ source('release', 'building') }}
 ),
 
 published as (
-    select release.*
-    from {{ source('release', 'release') }} as release
-    where release.release_id = (select max(release_id) from {{ source('release', 'publication') }})
+    select * from {{ source('release', 'base') }}
 ),
 
 batches as (
@@ -34,7 +32,7 @@ final as (
         or greatest(
             batches.business_date + 1,
             ((batches.manifest ->> 'produced_at')::timestamptz at time zone 'UTC')::date + 1
-        ) > least(building.as_of_date, published.as_of_date)
+        ) > least(building.as_of_date, published.earliest_as_of_date)
 )
 
 select * from final

@@ -3,6 +3,7 @@
 
 with groups as (
     select * from {{ source('release', 'consistency_group') }}
+    where group_name in (select group_name from {{ source('release', 'versioned_table') }})
 ),
 
 pointers as (

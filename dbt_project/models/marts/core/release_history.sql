@@ -29,6 +29,10 @@ withdrawals as (
     group by group_name, previous_release_id
 ),
 
+pruned as (
+    select * from {{ source('release', 'pruned') }}
+),
+
 final as (
     select
         verdicts.release_id,
@@ -38,6 +42,7 @@ final as (
         verdicts.verdict as gate_state,
         publications.published_at,
         withdrawals.withdrawn_at,
+        pruned.pruned_at,
         verdicts.checks_evaluated,
         verdicts.checks_failed,
         verdicts.warnings,
@@ -48,6 +53,7 @@ final as (
         on verdicts.group_name = publications.group_name and verdicts.release_id = publications.release_id
     left join withdrawals
         on verdicts.group_name = withdrawals.group_name and verdicts.release_id = withdrawals.release_id
+    left join pruned on verdicts.group_name = pruned.group_name and verdicts.release_id = pruned.release_id
 )
 
 select * from final

@@ -1,8 +1,12 @@
 -- Grain: one row per week, service store, tier and stage with members at the week's close.
-{{ config(materialized='published_view') }}
+{{ config(
+    unique_key=['week_start', 'store_id', 'tier', 'stage_code'],
+    scope={'columns': ['week_start'], 'relation': 'int_kpi__touched_weeks'},
+) }}
 
 with standing as (
     select * from {{ ref('int_kpi__week_standing') }}
+    where {{ in_scope('week_start', 'int_kpi__touched_weeks') }}
 ),
 
 weeks as (

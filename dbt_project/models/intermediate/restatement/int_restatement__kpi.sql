@@ -1,0 +1,171 @@
+-- Grain: one row per week, level (store, region, hq), its id and column of kpi_weekly to which a restated receipt, member or
+-- covered day contributes otherwise than before, cause and batch.
+with receipts as (
+    select * from {{ ref('int_restatement__receipts') }}
+),
+
+changed_receipts as (
+    select * from {{ ref('int_restatement__changed_receipts') }}
+),
+
+members as (
+    select * from {{ ref('int_restatement__members') }}
+),
+
+-- a member counts for a column as it did before, and as it does now
+counts as (
+    select
+        standings.week_start,
+        standings.member_id,
+        side.store_id,
+        part.column_name
+    from {{ ref('int_restatement__standings') }} as standings
+    cross join
+        lateral (
+            values
+            (
+                standings.old_store_id,
+                standings.old_opening_stage_code,
+                standings.old_closing_stage_code,
+                standings.had_joined
+            ),
+            (
+                standings.new_store_id,
+                standings.new_opening_stage_code,
+                standings.new_closing_stage_code,
+                standings.has_joined
+            )
+        ) as side (store_id, opening_stage_code, closing_stage_code, has_joined)
+    cross join
+        lateral (
+            values
+            ('opening_members', 'opening', {{ is_valid_stage('side.opening_stage_code') }}),
+            ('churn_base', 'opening', side.opening_stage_code between 'S03' and 'S09'),
+            ('churned_lapse', 'either', side.opening_stage_code between 'S03' and 'S09'),
+            ('churned_closed', 'either', side.opening_stage_code between 'S03' and 'S09'),
+            ('closing_members', 'closing', {{ is_valid_stage('side.closing_stage_code') }}),
+            ('active_members', 'closing', side.closing_stage_code between 'S03' and 'S07'),
+            ('purchasers_365', 'year', {{ is_valid_stage('side.closing_stage_code') }}),
+            ('repeat_purchasers_365', 'year', {{ is_valid_stage('side.closing_stage_code') }}),
+            ('purchasing_members', 'week', {{ is_valid_stage('side.closing_stage_code') }}),
+            ('new_members', 'joined', side.has_joined)
+        ) as part (column_name, depends_on, counts)
+    where part.counts
+    group by
+        standings.week_start,
+        standings.member_id,
+        side.store_id,
+        part.column_name,
+        part.depends_on,
+        standings.is_purchase_change,
+        standings.is_purchase_change_of_365
+    -- on both sides alike: no change, unless it is one of purchases
+    having
+        count(*) = 1
+        or (part.depends_on = 'year' and standings.is_purchase_change_of_365)
+        or (part.depends_on = 'week' and standings.is_purchase_change)
+        or part.depends_on = 'either'
+),
+
+sales as (
+    select distinct
+        date_trunc('week', changed_receipts.business_date)::date as week_start,
+        changed_receipts.store_id,
+        part.column_name,
+        receipts.cause,
+        receipts.batch_id
+    from receipts
+    inner join changed_receipts on receipts.receipt_id = changed_receipts.receipt_id
+    cross join
+        lateral (
+            values
+            ('sale_receipts', changed_receipts.is_sales_change),
+            ('sale_net_amount', changed_receipts.is_sales_change),
+            ('net_sales_amount', changed_receipts.is_sales_change),
+            ('sale_receipts_member', changed_receipts.is_member_sales_change),
+            ('sale_net_amount_member', changed_receipts.is_member_sales_change),
+            ('net_sales_member_amount', changed_receipts.is_member_sales_change)
+        ) as part (column_name, counts)
+    where part.counts and receipts.cause <> 'return'
+),
+
+-- a day without a batch makes its week incomplete
+coverage as (
+    select
+        date_trunc('week', batches.business_date)::date as week_start,
+        stores.store_id,
+        'is_complete' as column_name,
+        batches.cause,
+        batches.cause_batch_id as batch_id
+    from {{ ref('int_restatement__batches') }} as batches
+    inner join {{ ref('dim_store') }} as stores on batches.store_id in ('all', stores.store_id)
+    where batches.source = 'pos' and batches.feed in ('receipts', 'receipt_lines')
+),
+
+parts as (
+    select distinct
+        counts.week_start,
+        counts.store_id,
+        counts.column_name,
+        members.cause,
+        members.batch_id
+    from counts
+    inner join members on counts.member_id = members.member_id
+    union all
+    select * from sales
+    union all
+    select * from coverage
+),
+
+-- what is computed of other columns of its row
+columns_of_parts as (
+    select
+        part,
+        column_name
+    from (
+        values
+        ('new_members', array['growth_rate']),
+        ('opening_members', array['growth_rate']),
+        ('closing_members', array['valid_members', 'activity_rate']),
+        ('active_members', array['activity_rate']),
+        ('churn_base', array['churn_rate']),
+        ('churned_lapse', array['churn_rate']),
+        ('churned_closed', array['churn_rate']),
+        ('purchasers_365', array['repurchase_rate']),
+        ('repeat_purchasers_365', array['repurchase_rate']),
+        ('sale_receipts', array['average_ticket_amount']),
+        ('sale_net_amount', array['average_ticket_amount']),
+        ('sale_receipts_member', array['average_ticket_member_amount']),
+        ('sale_net_amount_member', array['average_ticket_member_amount'])
+    ) as computed (part, column_names)
+    cross join lateral unnest(array_append(computed.column_names, computed.part)) as column_name
+    union all
+    select
+        other.part,
+        other.part as column_name
+    from unnest(
+        array['net_sales_amount', 'net_sales_member_amount', 'purchasing_members', 'is_complete']
+    ) as other (part)
+),
+
+final as (
+    select distinct
+        parts.week_start,
+        place.level,
+        place.level_id,
+        columns_of_parts.column_name,
+        parts.cause,
+        parts.batch_id
+    from parts
+    inner join columns_of_parts on parts.column_name = columns_of_parts.part
+    inner join {{ ref('dim_store') }} as stores on parts.store_id = stores.store_id
+    cross join
+        lateral (
+            values
+            ('store', stores.store_id),
+            ('region', stores.region),
+            ('hq', 'hq')
+        ) as place (level, level_id)
+)
+
+select * from final

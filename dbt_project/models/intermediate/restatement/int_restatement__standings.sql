@@ -1,0 +1,139 @@
+-- Grain: one row per member and week that was over when it was published, where the member stood otherwise than it does
+-- now: stage at opening and close, store, whether it bought or joined.
+with restating as (
+    select * from {{ source('release', 'restating') }}
+),
+
+purchases as (
+    select distinct
+        member_id,
+        business_date
+    from {{ ref('int_restatement__purchase_days') }}
+),
+
+-- receipts that came late change nothing before their day; what else there is may
+members as (
+    select
+        causes.member_id,
+        case
+            when bool_and(causes.cause in ('late batch', 'revised batch'))
+                then (
+                    select min(purchases.business_date) from purchases
+                    where purchases.member_id = causes.member_id
+                )
+        end as changed_from
+    from {{ ref('int_restatement__members') }} as causes
+    group by causes.member_id
+),
+
+weeks as (
+    select
+        week_close.week_start,
+        week_close.opening_on,
+        week_close.closing_on
+    from {{ ref('week_close') }} as week_close
+    inner join restating on week_close.week_start + 6 <= restating.published_until
+),
+
+stages as (
+    select
+        false as is_new,
+        old_stages.*
+    from ({{ rows_of_base('int_lifecycle__stages', ['member_id', 'stage_code', 'valid_from', 'valid_to']) }}) as old_stages
+    where old_stages.member_id in (select members.member_id from members)
+    union all
+    select
+        true,
+        member_id,
+        stage_code,
+        valid_from,
+        valid_to
+    from {{ ref('int_lifecycle__stages') }}
+    where member_id in (select members.member_id from members)
+),
+
+profiles as (
+    select
+        false as is_new,
+        old_profiles.*
+    from ({{ rows_of_base('dim_member', ['member_id', 'service_store_id', 'enrolled_on']) }}) as old_profiles
+    where old_profiles.member_id in (select members.member_id from members)
+    union all
+    select
+        true,
+        member_id,
+        service_store_id,
+        enrolled_on
+    from {{ ref('dim_member') }}
+    where member_id in (select members.member_id from members)
+),
+
+standings as (
+    select
+        weeks.week_start,
+        profiles.member_id,
+        profiles.is_new,
+        profiles.service_store_id as store_id,
+        opening.stage_code as opening_stage_code,
+        closing.stage_code as closing_stage_code,
+        coalesce(profiles.enrolled_on between weeks.week_start and weeks.closing_on, false) as has_joined
+    from members
+    inner join profiles on members.member_id = profiles.member_id
+    inner join weeks on weeks.closing_on >= coalesce(members.changed_from, weeks.closing_on)
+    left join stages as opening
+        on
+            profiles.member_id = opening.member_id
+            and profiles.is_new = opening.is_new
+            and weeks.opening_on >= opening.valid_from
+            and weeks.opening_on < opening.valid_to
+    left join stages as closing
+        on
+            profiles.member_id = closing.member_id
+            and profiles.is_new = closing.is_new
+            and weeks.closing_on >= closing.valid_from
+            and weeks.closing_on < closing.valid_to
+),
+
+both_sides as (
+    select
+        weeks.week_start,
+        members.member_id,
+        before.store_id as old_store_id,
+        after.store_id as new_store_id,
+        before.opening_stage_code as old_opening_stage_code,
+        after.opening_stage_code as new_opening_stage_code,
+        before.closing_stage_code as old_closing_stage_code,
+        after.closing_stage_code as new_closing_stage_code,
+        coalesce(before.has_joined, false) as had_joined,
+        coalesce(after.has_joined, false) as has_joined,
+        exists (
+            select 1 from purchases
+            where
+                purchases.member_id = members.member_id
+                and purchases.business_date between weeks.week_start and weeks.closing_on
+        ) as is_purchase_change,
+        exists (
+            select 1 from purchases
+            where
+                purchases.member_id = members.member_id
+                and weeks.closing_on - purchases.business_date
+                between 0 and {{ lifecycle_parameter('window_days') }} - 1
+        ) as is_purchase_change_of_365
+    from members
+    inner join weeks on weeks.closing_on >= coalesce(members.changed_from, weeks.closing_on)
+    left join standings as before
+        on weeks.week_start = before.week_start and members.member_id = before.member_id and not before.is_new
+    left join standings as after
+        on weeks.week_start = after.week_start and members.member_id = after.member_id and after.is_new
+),
+
+final as (
+    select * from both_sides
+    where
+        is_purchase_change
+        or is_purchase_change_of_365
+        or (old_store_id, old_opening_stage_code, old_closing_stage_code, had_joined)
+        is distinct from (new_store_id, new_opening_stage_code, new_closing_stage_code, has_joined)
+)
+
+select * from final

@@ -1,0 +1,56 @@
+"""What must hold before the group `programme` (tiers, points, coupons, campaigns, value, scorecard) is published.
+
+Each expectation has a severity and a rationale: `critical` holds the release, `warning` is told and published. A mart
+that was never fed is empty, and every expectation on it holds; the gate sees to it that not all of the group is.
+"""
+
+from pathlib import Path
+
+import great_expectations.expectations as gxe
+
+GROUP = "programme"
+
+_MODELS = Path(__file__).resolve().parents[1] / "dbt_project" / "models" / "marts" / "programme"
+
+_SUITES = {
+    "marts.tier_history": [
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="tier",
+            severity="critical",
+            notes="A member in no tier gets no benefit, and is missing where tiers add up to all members.",
+        ),
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="valid_to",
+            column_B="valid_from",
+            severity="critical",
+            notes="A period that ends before it begins is on no day, so its member has no tier then.",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="spend_365_amount",
+            max_value=1_000_000,
+            severity="warning",
+            notes="A member who spends a million in a year is a till's own card, or a wrong amount.",
+        ),
+    ],
+    "marts.tier_mismatch": [
+        gxe.ExpectColumnValuesToBeInSet(
+            column="direction",
+            value_set=["source_higher", "source_lower"],
+            severity="critical",
+            notes="Whoever mends a mismatch must know whether the member has too much or too little.",
+        ),
+    ],
+    "marts.tier_migration_monthly": [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="members",
+            min_value=1,
+            severity="critical",
+            notes="A move that nobody made is no row, and nobody moves less than once.",
+        ),
+    ],
+}
+
+# a mart that the project does not have is nothing to judge; one that it has and that is missing holds the release
+SUITES = {
+    table: suite for table, suite in _SUITES.items() if (_MODELS / f"{table.removeprefix('marts.')}.sql").exists()
+}
