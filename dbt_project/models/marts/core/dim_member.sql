@@ -26,6 +26,13 @@ purchases as (
     group by member_id
 ),
 
+tiers as (
+    select periods.*
+    from {{ ref('int_tiers__periods') }} as periods
+    cross join building
+    where periods.valid_from <= building.as_of_date and periods.valid_to > building.as_of_date
+),
+
 money as (
     select
         member_id,
@@ -45,7 +52,7 @@ final as (
         members.service_store_id,
         members.recruit_channel,
         members.recruit_method,
-        'not_fed'::text as tier,
+        coalesce(tiers.tier, 'not_fed') as tier,
         purchases.first_purchase_on,
         purchases.last_purchase_on,
         coalesce(purchases.purchase_days, 0) as purchase_days,
@@ -61,6 +68,7 @@ final as (
     from members
     cross join building
     left join stages on members.member_id = stages.member_id
+    left join tiers on members.member_id = tiers.member_id
     left join purchases on members.member_id = purchases.member_id
     left join money on members.member_id = money.member_id
 )
