@@ -5,7 +5,7 @@
 -- next day on; what a return or new rules decide, from their own day on.
 --     review_on      the last day of the tier; null: it never ends
 --     grace_to       the last day of grace; only in grace
---     reversed_on    the day on which the order that brought it comes back in time
+--     returned_on    the day on which the order that brought it comes back in time
 --     below_*        the tiers on which it stands while its upgrade can be reversed, the first one first
 {{ config(indexes=[{'columns': ['member_id', 'step']}]) }}
 
@@ -30,10 +30,10 @@ walk as (
         null::uuid as receipt_id,
         openings.review_on,
         null::date as grace_to,
-        null::date as reversed_on,
+        null::date as returned_on,
         '{}'::integer[] as below_rungs,
         '{}'::date[] as below_reviews,
-        '{}'::date[] as below_reversals
+        '{}'::date[] as below_returns
     from {{ ref('int_tiers__openings') }} as openings
     union all
     select
@@ -60,7 +60,7 @@ walk as (
             when outcome.is_renewed then null
             when decision.reason = 'grace' or due.day > held.review_on then held.review_on + held.grace_days
         end as grace_to,
-        case when outcome.is_restored then now.below_reversals[held.place] else promotions.reversed_on end as reversed_on,
+        case when outcome.is_restored then now.below_returns[held.place] else promotions.returned_on end as returned_on,
         case
             when decision.reason = 'upgraded' then now.below_rungs || now.rung
             when outcome.is_restored then now.below_rungs[:held.place - 1]
@@ -72,10 +72,10 @@ walk as (
             else '{}'
         end as below_reviews,
         case
-            when decision.reason = 'upgraded' then now.below_reversals || now.reversed_on
-            when outcome.is_restored then now.below_reversals[:held.place - 1]
+            when decision.reason = 'upgraded' then now.below_returns || now.returned_on
+            when outcome.is_restored then now.below_returns[:held.place - 1]
             else '{}'
-        end as below_reversals
+        end as below_returns
     from walk as now
     cross join building
     -- in grace the tier itself has to be reached again, otherwise a higher one
@@ -88,11 +88,33 @@ walk as (
             and states.rung > now.rung - (now.grace_to is not null)::integer
     ) as rise
     cross join lateral (
-        select min(rules.valid_to) as day from rules
-        where rules.rung = now.rung and rules.is_dropped and rules.valid_to >= now.valid_from
+        select min(greatest(rules.valid_to, now.valid_from)) as day from rules
+        where
+            rules.rung = now.rung
+            and rules.is_dropped
+            and not exists (
+                select 1 from rules as again
+                where
+                    again.rung = now.rung
+                    and again.valid_from <= greatest(rules.valid_to, now.valid_from)
+                    and again.valid_to > greatest(rules.valid_to, now.valid_from)
+            )
     ) as dropping
+    -- an order that comes back is nothing to a tier that the spend still reaches
+    left join {{ ref('int_tiers__states') }} as after_return
+        on
+            now.member_id = after_return.member_id
+            and now.returned_on >= now.valid_from
+            and now.returned_on >= after_return.valid_from
+            and now.returned_on < after_return.valid_to
+            and now.rung > after_return.rung
     cross join lateral (
-        select least(rise.day, coalesce(now.grace_to, now.review_on), now.reversed_on, dropping.day) as day
+        select least(
+            rise.day,
+            coalesce(now.grace_to, now.review_on),
+            case when after_return.rung is not null then now.returned_on end,
+            dropping.day
+        ) as day
     ) as due
     cross join lateral (
         select
@@ -103,15 +125,16 @@ walk as (
         order by states.valid_from desc
         limit 1
     ) as reached
-    -- a return leads back to the last tier below whose own order was not returned
+    -- it leads back to the last tier below that is still reached, or whose own order was not returned
     cross join lateral (
         select
             max(place) as place
         from generate_subscripts(now.below_rungs, 1) as place
         where
-            due.day = now.reversed_on
+            after_return.rung is not null
+            and due.day = now.returned_on
             and due.day is distinct from dropping.day
-            and (now.below_reversals[place] <= due.day) is not true
+            and (now.below_returns[place] <= due.day and reached.rung < now.below_rungs[place]) is not true
     ) as back
     cross join lateral (
         select
@@ -193,7 +216,7 @@ final as (
         receipt_id,
         review_on,
         grace_to,
-        reversed_on
+        returned_on
     from walk
 )
 

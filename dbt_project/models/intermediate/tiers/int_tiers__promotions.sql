@@ -1,6 +1,6 @@
 -- Grain: one row per member and day on which it came to reach a higher rung by money: the receipt by which the spend
--- rose to what the rung asks for, and the day on which giving that receipt back takes the rung away again (null: it
--- was kept, given back too late, or the spend reaches the rung without it).
+-- rose to what the rung asks for, and the day on which nothing of it was kept any more, if that was soon enough to take
+-- the rung away again.
 {{ config(indexes=[{'columns': ['member_id', 'promoted_on']}]) }}
 
 with states as (
@@ -58,19 +58,12 @@ crossing as (
 
 final as (
     select
-        crossing.member_id,
-        crossing.promoted_on,
-        crossing.receipt_id,
-        case when states.valid_from is not null then crossing.unqualified_on end as reversed_on
+        member_id,
+        promoted_on,
+        receipt_id,
+        case when unqualified_on <= promoted_on + {{ tier_parameter('reversal_days') }} then unqualified_on end
+            as returned_on
     from crossing
-    left join states
-        on
-            crossing.member_id = states.member_id
-            and crossing.unqualified_on >= states.valid_from
-            and crossing.unqualified_on < states.valid_to
-            and crossing.unqualified_on > crossing.promoted_on
-            and crossing.unqualified_on <= crossing.promoted_on + {{ tier_parameter('reversal_days') }}
-            and crossing.rung > states.rung
 )
 
 select * from final
