@@ -22,6 +22,8 @@ from tests.reference import day_by_day, tiers
 from tests.reference.identity import OPEN_END, Identity
 from tests.reference.tiers import Rule
 
+from memberhouse import db
+
 pytestmark = pytest.mark.services
 
 OPENED = date(2023, 1, 2)
@@ -423,7 +425,11 @@ def test_the_tier_of_a_member_is_that_of_the_source(programme: Programme) -> Non
 
 def test_a_build_that_computes_everything_anew_writes_nothing(programme: Programme) -> None:
     for as_of in (STEPS[2], AS_OF):
-        programme.chain.publish(as_of)
+        release_id = programme.chain.publish(as_of)
+        with db.connect(programme.chain.settings) as conn:
+            assert conn.execute(
+                "select array_agg(release_id order by release_id) from release.release where full_because is null"
+            ).fetchone() == ([*programme.chain.releases[1:], release_id],)
         content = programme.chain.content()
         release_id = programme.chain.publish(as_of, full_refresh=True)
         assert programme.chain.written_by(release_id) == {}

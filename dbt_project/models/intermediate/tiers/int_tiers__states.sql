@@ -91,7 +91,8 @@ days as (
 running as (
     select
         member_id,
-        day,
+        day as valid_from,
+        lead(day, 1, date '9999-12-31') over so_far as valid_to,
         sum(spend) over so_far as spend_365_amount,
         sum(purchase_days) over so_far as purchase_days_365,
         sum(engagement) over so_far as engagement_30
@@ -102,29 +103,28 @@ running as (
 judged as (
     select
         running.*,
-        openings.enrolled_on,
+        running.valid_from - openings.enrolled_on as tenure_days,
         spenders.member_id is not null as is_spender
     from running
-    inner join openings on running.member_id = openings.member_id
+    inner join openings on running.member_id = openings.member_id and running.valid_from >= openings.judged_from
     left join spenders on running.member_id = spenders.member_id
-    where running.day >= openings.judged_from
 ),
 
 final as (
     select
         member_id,
-        day as valid_from,
-        lead(day, 1, date '9999-12-31') over (partition by member_id order by day) as valid_to,
+        valid_from,
+        valid_to,
         case when is_spender then spend_365_amount::numeric(14, 2) end as spend_365_amount,
         coalesce((
             select max(rules.rung) from rules
             where
-                judged.day >= rules.valid_from
-                and judged.day < rules.valid_to
+                judged.valid_from >= rules.valid_from
+                and judged.valid_from < rules.valid_to
                 -- returns of what was bought before the window leave nobody without the first tier
                 and greatest(judged.spend_365_amount, 0) >= rules.spend_365_amount
                 and judged.purchase_days_365 >= coalesce(rules.purchase_days_365, 0)
-                and judged.day - judged.enrolled_on >= coalesce(rules.tenure_days, 0)
+                and judged.tenure_days >= coalesce(rules.tenure_days, 0)
                 and judged.engagement_30 >= coalesce(rules.engagement_30, 0)
         ), 0) as rung
     from judged
