@@ -209,6 +209,7 @@ FEEDS = (
             Column("reason"),
         ),
         key=("card_no", "valid_from"),
+        lookups=("card_no",),
     ),
     Feed(
         source="pos",

@@ -15,7 +15,12 @@ import yaml
 from memberhouse.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "metrics.md"
-_AREAS = {"kpi": "Key figures", "lifecycle": "Lifecycle", "core": "Dimensions, facts and state of publication"}
+_AREAS = {
+    "kpi": "Key figures",
+    "lifecycle": "Lifecycle",
+    "programme": "Programme",
+    "core": "Dimensions, facts and state of publication",
+}
 
 
 def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
@@ -60,6 +65,32 @@ def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
     lines += [
         f"| {row['rule_id']} | {row['stage_code']} | {row['rationale']} |"
         for row in sorted(_seed(project, "stage_rules"), key=lambda row: int(row["rule_order"]))
+    ]
+    lines += [
+        "",
+        "## Tiers 会员等级",
+        "",
+        "The source system decides which tier a member has; the rules say which one is expected: the shipped ones, until",
+        "the feed `reference/tier_rules` delivers others. Each night a member reaches the highest tier whose rule holds.",
+        "A tier is valid for twelve months, to the end of the month; then it is kept, or after the days of grace it is one",
+        "step less. When the order that brought it comes back in time, it is taken back from that day on.",
+        "",
+        "| Tier | English | 中文 | Rule | 规则 |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['tier']} | {row['name_en']} | {row['name_zh']} | {row['rule_en']} | {row['rule_zh']} |"
+        for row in _seed(project, "tiers")
+    ]
+    lines += ["", "| Tier | From | Net sales of 365 days | Days of grace | Why |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['tier']} | {row['valid_from']} | {int(row['spend_365']):,} | {row['grace_days']} |"
+        f" {row['rationale']} |"
+        for row in _seed(project, "tier_rules")
+    ]
+    lines += ["", "| Number of all tiers | Value | Why |", "|---|---|---|"]
+    lines += [
+        f"| {row['parameter']} | {row['value']} | {row['rationale']} |" for row in _seed(project, "tier_parameters")
     ]
     for area, title in _AREAS.items():
         lines += ["", f"## {title}"]

@@ -31,12 +31,8 @@ stores as (
 ),
 
 tiers as (
-    select
-        member_id,
-        'not_fed'::text as tier,
-        date '0001-01-01' as valid_from,
-        date '9999-12-31' as valid_to
-    from members
+    select * from {{ ref('int_tiers__periods') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
 closures as (
@@ -51,9 +47,10 @@ other_days as (
     from stores
     union
     select
-        member_id,
-        valid_from as day
+        tiers.member_id,
+        edge.day
     from tiers
+    cross join lateral (values (tiers.valid_from), (tiers.valid_to)) as edge (day)
     union
     select
         closures.member_id,
@@ -93,7 +90,7 @@ standings as (
         days.buyer_class,
         days.is_lapsed,
         stores.store_id,
-        tiers.tier,
+        coalesce(tiers.tier, 'not_fed') as tier,
         exists(
             select 1 from closures
             where
@@ -104,7 +101,7 @@ standings as (
     from days
     inner join stores
         on days.member_id = stores.member_id and days.day >= stores.valid_from and days.day < stores.valid_to
-    inner join tiers
+    left join tiers
         on days.member_id = tiers.member_id and days.day >= tiers.valid_from and days.day < tiers.valid_to
 ),
 

@@ -43,6 +43,8 @@ final as (
     union
     select member_id from ({{ changes('int_members__service_stores', ['member_id']) }}) as stores
     union
+    select member_id from ({{ changes('int_tiers__periods', ['member_id']) }}) as tiers
+    union
     select member_id from told_apart
 )
 

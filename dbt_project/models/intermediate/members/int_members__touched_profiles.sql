@@ -15,6 +15,8 @@ found as (
     union
     select member_id from ({{ changes('int_members__service_stores', ['member_id']) }}) as stores
     union
+    select member_id from ({{ changes('int_tiers__periods', ['member_id']) }}) as tiers
+    union
     select stages.member_id
     from step
     inner join {{ ref('int_lifecycle__stages') }} as stages

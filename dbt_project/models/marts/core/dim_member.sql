@@ -33,6 +33,16 @@ stores as (
         and {{ in_scope('stores.member_id', 'int_members__touched_profiles') }}
 ),
 
+tiers as (
+    select periods.*
+    from {{ ref('int_tiers__periods') }} as periods
+    cross join building
+    where
+        periods.valid_from <= building.as_of_date
+        and periods.valid_to > building.as_of_date
+        and {{ in_scope('periods.member_id', 'int_members__touched_profiles') }}
+),
+
 days as (
     select
         member_id,
@@ -56,7 +66,7 @@ final as (
         stores.store_id as service_store_id,
         members.recruit_channel,
         members.recruit_method,
-        'not_fed'::text as tier,
+        coalesce(tiers.tier, 'not_fed') as tier,
         days.first_purchase_on,
         days.last_purchase_on,
         coalesce(days.purchase_days, 0) as purchase_days,
@@ -74,6 +84,7 @@ final as (
     left join stages on members.member_id = stages.member_id
     left join stores on members.member_id = stores.member_id
     left join days on members.member_id = days.member_id
+    left join tiers on members.member_id = tiers.member_id
 )
 
 select * from final

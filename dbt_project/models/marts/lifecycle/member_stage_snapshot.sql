@@ -13,8 +13,8 @@ stores as (
     select * from {{ ref('int_members__service_stores') }}
 ),
 
-members as (
-    select * from {{ ref('dim_member') }}
+tiers as (
+    select * from {{ ref('int_tiers__periods') }}
 ),
 
 final as (
@@ -23,7 +23,7 @@ final as (
         weeks.closing_on as snapshot_on,
         stages.member_id,
         stores.store_id,
-        members.tier,
+        coalesce(tiers.tier, 'not_fed') as tier,
         stages.stage_code
     from weeks
     inner join stages on weeks.closing_on >= stages.valid_from and weeks.closing_on < stages.valid_to
@@ -32,7 +32,11 @@ final as (
             stages.member_id = stores.member_id
             and weeks.closing_on >= stores.valid_from
             and weeks.closing_on < stores.valid_to
-    inner join members on stages.member_id = members.member_id
+    left join tiers
+        on
+            stages.member_id = tiers.member_id
+            and weeks.closing_on >= tiers.valid_from
+            and weeks.closing_on < tiers.valid_to
 )
 
 select * from final

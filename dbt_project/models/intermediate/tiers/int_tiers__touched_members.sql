@@ -1,0 +1,107 @@
+-- Grain: one row per member whose tier, of the source or expected, this build may see in another way than the highest
+-- published release did: the scope of the tiers.
+with building as (
+    select as_of_date from {{ source('release', 'building') }}
+),
+
+step as (
+    select * from {{ ref('int_release__step') }}
+),
+
+published_history as (
+    {{ published_rows('tier_history', {'member_id': 'text', 'valid_from': 'date', 'next_change_on': 'date'}) }}
+),
+
+changed_batches as (
+    select * from {{ ref('int_release__changed_batches') }}
+    where is_changed
+),
+
+rules as (
+    select * from {{ ref('int_tiers__rules') }}
+),
+
+-- rules, and the day from which money is known, are everybody's
+changed_for_all as (
+    select
+        exists (select 1 from ({{ changes('int_tiers__rules', ['tier']) }}) as rule_changes)
+        or exists (select 1 from ({{ changes('int_tiers__first_day', ['first_business_date']) }}) as day_changes)
+        or (
+            exists (select 1 from rules where engagement_30 is not null)
+            and exists (select 1 from changed_batches where feed in ('event_catalogue', 'stores'))
+        ) as answer
+),
+
+-- cards of which the source said something since, and those that the step in the as-of date shows or hides
+told_cards as (
+    select told.card_no
+    from {{ source('raw', 'pos__member_tiers') }} as told
+    inner join changed_batches on told._batch_id = changed_batches.batch_id
+    where changed_batches.source = 'pos' and changed_batches.feed = 'member_tiers'
+    union
+    select told.card_no
+    from {{ source('raw', 'pos__member_tiers') }} as told
+    cross join step
+    where told.valid_from > step.from_date and told.valid_from <= step.to_date
+),
+
+-- what members did in the app counts only while a rule asks for it
+active_accounts as (
+    select deeds.account_id
+    from {{ source('raw', 'app__events') }} as deeds
+    inner join {{ ref('int_release__changed_batches') }} as batches on deeds._batch_id = batches.batch_id
+    where
+        batches.source = 'app'
+        and batches.feed = 'events'
+        and exists (select 1 from rules where engagement_30 is not null)
+),
+
+-- enrolled or merged on another day, or into another member
+moved as (
+    {{ changes('int_members__members', ['member_id', 'merged_into']) }}
+),
+
+touched as (
+    select member_id from ({{ changes('fct_receipt', ['member_id']) }}) as receipts
+    union
+    select member_id from ({{ changes('bridge_identity', ['member_id']) }}) as identifiers
+    union
+    select member_id from moved
+    union
+    select merged_into from moved
+    union
+    select bridge.member_id
+    from {{ ref('bridge_identity') }} as bridge
+    inner join told_cards on bridge.identifier = told_cards.card_no
+    where bridge.identifier_kind = 'card'
+    union
+    select bridge.member_id
+    from {{ ref('bridge_identity') }} as bridge
+    inner join active_accounts on bridge.identifier = active_accounts.account_id
+    where bridge.identifier_kind = 'account'
+    union
+    -- time alone changes what is expected
+    select history.member_id
+    from published_history as history
+    where history.next_change_on <= (select as_of_date from building)
+    union
+    -- the as-of date went back
+    select history.member_id
+    from published_history as history
+    where history.valid_from > (select as_of_date from building)
+    union
+    select members.member_id
+    from {{ ref('int_members__members') }} as members
+    where (select answer from changed_for_all)
+    union
+    select history.member_id
+    from published_history as history
+    where (select answer from changed_for_all)
+),
+
+final as (
+    select member_id from touched
+    where member_id is not null
+)
+
+select * from final
