@@ -15,7 +15,12 @@ import yaml
 from memberhouse.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "metrics.md"
-_AREAS = {"kpi": "Key figures", "lifecycle": "Lifecycle", "core": "Dimensions, facts and state of publication"}
+_AREAS = {
+    "kpi": "Key figures",
+    "lifecycle": "Lifecycle",
+    "programme": "Programme: points, coupons, flags",
+    "core": "Dimensions, facts and state of publication",
+}
 
 
 def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
