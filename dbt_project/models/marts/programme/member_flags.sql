@@ -1,11 +1,16 @@
--- Grain: one row per member with a purchase day: how much at most it bought in a day and in a month of days, and whether
+-- Grain: one row per member with a sale: how often at most its card was used in a day and in a month of days, and whether
 -- that is more than one card is good for. It says so and takes nothing from any figure.
 {{ config(
     unique_key=['member_id'],
     scope={'columns': ['member_id'], 'relation': 'int_facts__touched_buyers'},
 ) }}
 
-with days as (
+with receipts as (
+    select * from {{ ref('fct_receipt') }} as fct
+    where {{ in_scope('fct.member_id', 'int_facts__touched_buyers') }}
+),
+
+purchase_days as (
     select * from {{ ref('fct_purchase_day') }} as fct
     where {{ in_scope('fct.member_id', 'int_facts__touched_buyers') }}
 ),
@@ -14,16 +19,26 @@ rules as (
     select * from {{ ref('shared_card_rules') }}
 ),
 
+days as (
+    select
+        member_id,
+        business_date,
+        count(*)::integer as receipts
+    from receipts
+    where member_id is not null and receipt_type = 'sale' and not is_staff_sale and not is_wholesale
+    group by member_id, business_date
+),
+
 measured as (
     select
         days.member_id,
         days.business_date,
         days.receipts,
-        count(*)::integer as purchase_days,
-        days.receipts > rules.receipts_a_day or count(*) > rules.purchase_days as is_suspect
+        count(recent.business_date)::integer as purchase_days,
+        days.receipts > rules.receipts_a_day or count(recent.business_date) > rules.purchase_days as is_suspect
     from days
     inner join rules on days.business_date >= rules.valid_from and days.business_date < rules.valid_to
-    inner join days as recent
+    left join purchase_days as recent
         on
             days.member_id = recent.member_id
             and days.business_date >= recent.business_date
