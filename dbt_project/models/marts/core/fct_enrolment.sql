@@ -1,13 +1,13 @@
 -- Grain: one row per card or account that was enrolled, where the enrolment counts. Held ones do not.
 {{ config(
     unique_key=['identifier_kind', 'identifier'],
-    scope={'columns': ['member_id'], 'relation': 'int_facts__touched_members'},
+    scope={'columns': ['member_id'], 'relation': 'int_members__touched_ids'},
     fed_by=['pos__enrolments', 'app__accounts'],
     lookups=[['member_id']],
 ) }}
 
 with cards as (
-    select * from {{ ref('stg_pos__enrolments') }}
+    select * from {{ ref('int_members__enrolments') }}
 ),
 
 accounts as (
@@ -17,7 +17,8 @@ accounts as (
         is_newest,
         -- the first version that says since when
         min(changed_on) filter (where enrolled_on is not null) over (partition by account_id) as entered_on
-    from {{ ref('stg_app__accounts') }}
+    from {{ ref('int_members__account_versions') }}
+    where {{ in_scope(["'account'", 'account_id'], 'int_members__touched_ids', ['kind', 'id']) }}
 ),
 
 enrolments as (
@@ -69,7 +70,6 @@ final as (
         entered_on,
         greatest(entered_on - business_date, 0) as days_backdated
     from identified
-    where {{ in_scope('identified.member_id', 'int_facts__touched_members') }}
 )
 
 select * from final
