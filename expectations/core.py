@@ -24,6 +24,24 @@ SUITES = {
             notes="Units × unit price − discount is what a line charges, up to rounding of weighed goods.",
         ),
     ],
+    "intermediate.int_audit__tenders": [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="gap_amount",
+            min_value=-0.01,
+            max_value=0.01,
+            severity="warning",
+            notes="What was paid is what was sold. A till that rounds cash, or one lost tender, is told and published:"
+            " sales are counted from receipts and lines, and no headline figure from tenders.",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="day_gap_rate",
+            max_value=0.05,
+            severity="critical",
+            notes="A twentieth of a day's money without its means of payment, or paid twice, is a file that is missing,"
+            " doubled or in another unit of money: whatever is said of means of payment, points paid with among them,"
+            " would be wrong.",
+        ),
+    ],
     "intermediate.int_audit__store_days": [
         gxe.ExpectColumnValuesToBeBetween(
             column="price_over_highest",

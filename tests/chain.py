@@ -36,10 +36,10 @@ class Chain:
             ensure_raw_tables(conn)
         self.deliver("reference", "stores", opened_on, *STORES)
 
-    def deliver(self, source: str, feed: str, day: date, *rows: Mapping[str, Any]) -> None:
-        """A loaded batch of these rows for a business date."""
+    def deliver(self, source: str, feed: str, day: date, *rows: Mapping[str, Any]) -> int | None:
+        """A loaded batch of these rows for a business date; its batch_id."""
         if not rows:
-            return
+            return None
         self.delivered[feed].extend(dict(row) | {"entered_on": day} for row in rows)
         columns = sorted({column for row in rows for column in row})
         with db.connect(self.settings) as conn:
@@ -54,6 +54,16 @@ class Chain:
             with conn.cursor().copy(copy) as lines:
                 for number, row in enumerate(rows, 2):
                     lines.write_row([batch_id, 1, number, *(row.get(column) for column in columns)])
+        return int(batch_id)
+
+    def supersede(self, batch_id: int) -> None:
+        """A revision took the batch's place, and has none of its rows; `delivered` still does."""
+        with db.connect(self.settings) as conn:
+            conn.execute(
+                "update ops.batch set state = 'superseded', change_no = nextval('ops.batch_change')"
+                " where batch_id = %s",
+                (batch_id,),
+            )
 
     def sell(
         self,

@@ -27,3 +27,21 @@ that it leaves out are its own.
         ))::uuid
     {%- endif -%}
 {%- endmacro %}
+
+
+{# The receipt_id that a row of the app points at; null where it points at none. #}
+{% macro referred_receipt(alias) -%}
+    case
+        when num_nulls(
+            {{ alias }}.store_id, {{ alias }}.register_id, {{ alias }}.business_date, {{ alias }}.receipt_no
+        ) = 0
+            then md5(concat_ws(
+                '|',
+                {{ alias }}.store_id,
+                {{ alias }}.register_id,
+                {{ alias }}.business_date::text,
+                {{ alias }}.receipt_no,
+                coalesce({{ alias }}.receipt_type, 'sale')
+            ))::uuid
+    end
+{%- endmacro %}

@@ -127,7 +127,7 @@ FEEDS = (
             required("entry_id"),
             *_who(),
             required("type", "choice", choices=("earn", "redeem", "expire", "adjust", "reverse")),
-            required("points", "integer"),
+            required("points", "integer", "given; negative: taken"),
             Column("lot_id", meaning="the lot that is earned, or taken from"),
             *receipt_reference(),
             Column("reversed_entry_id"),
@@ -135,6 +135,14 @@ FEEDS = (
         ),
         key=("entry_id",),
         once=True,
+        rules=(
+            Rule(
+                "gives_what_is_taken",
+                "points",
+                "type in ('redeem', 'expire') and points > 0",
+                "points are redeemed or expire, and are positive; what is taken is negative",
+            ),
+        ),
     ),
     Feed(
         source="app",

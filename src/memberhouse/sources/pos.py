@@ -127,6 +127,7 @@ FEEDS = (
             Column("is_settled", "boolean"),
         ),
         key=(*RECEIPT_KEY, "tender_no"),
+        by_date=True,
         money="amount",
         store="store_id",
         rules=(_positive_in_return("amount"),),

@@ -18,7 +18,7 @@ PAGE = PROJECT_ROOT / "docs" / "metrics.md"
 _AREAS = {
     "kpi": "Key figures",
     "lifecycle": "Lifecycle",
-    "programme": "Programme",
+    "programme": "Programme: tiers, points, coupons, flags",
     "core": "Dimensions, facts and state of publication",
 }
 

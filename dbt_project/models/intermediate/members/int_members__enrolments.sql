@@ -23,7 +23,8 @@ final as (
         store_id as recruit_store_id,
         staff_id as recruit_staff_id,
         channel as recruit_channel,
-        method as recruit_method
+        method as recruit_method,
+        _delivered_on as entered_on
     from earliest
     where enrolment_no = 1
 )

@@ -1,0 +1,25 @@
+-- Grain: one row per entry of the points ledger that may differ from the highest published release: it was delivered
+-- or replaced since, or its card or account is another member's now.
+with delivered as (
+    {{ changed_rows('app', 'points_entries', ['fed.entry_id']) }}
+),
+
+moved as (
+    select * from {{ ref('int_facts__moved_identifiers') }}
+),
+
+published as (
+    {{ published_rows('fct_points_entry', {'entry_id': 'text', 'card_no': 'text', 'account_id': 'text'}) }}
+),
+
+final as (
+    select entry_id from delivered
+    union
+    select published.entry_id from published
+    inner join moved on published.card_no = moved.identifier
+    union
+    select published.entry_id from published
+    inner join moved on published.account_id = moved.identifier
+)
+
+select * from final
