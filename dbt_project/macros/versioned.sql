@@ -56,6 +56,7 @@ stored hash, which would close every row when a column comes or goes.
 
     {%- set stored = versioned__columns(table.parent) -%}
     {% do versioned__register(table.name, group_name) %}
+    {% do register_member_columns(table.name) %}
     {% if stored %}
         {% do versioned__ensure_columns(table, columns, stored) %}
     {% else %}
