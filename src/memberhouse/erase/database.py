@@ -4,8 +4,10 @@ What a column may hold decides what is done there:
 
     a member's id or token      compared as a whole, replaced by its tombstone
     free text, JSON             the member's ids, numbers and addresses in it are replaced by "(erased)"
-    something else by contract  an id there is a coincidence; a phone number or a token is not
-    nobody said                 a member found there stops the erasure: a guess would break numbers or miss a name
+    something else by contract  an id within a longer key gives way to its tombstone; one that is the whole value is a
+                                coincidence, unless the row is the member's own; a phone number or a token is none
+    nobody said                 the same, and a value that is an id stops the erasure: a guess would break numbers or
+                                miss a name
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from memberhouse.erase.person import ERASED, Person
+from memberhouse.erase.person import ERASED, SHORTEST_TELLING, Person
 from memberhouse.errors import MemberhouseError
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
 
-# What a batch is known by: no text of people.
-_PLACE_OF_A_BATCH = ("source", "feed", "store_id", "batch_name")
+# Texts in ops by which other tables are joined: names of batches, tombstones, tokens of others.
+_KEYS = {
+    "batch": ("source", "feed", "store_id", "batch_name"),
+    "erased_approval": ("card_no",),
+    "erased_hold": ("token",),
+}
 # Computed anew by each build.
 _DERIVED = ("intermediate", "staging")
 _JSON = ("json", "jsonb")
@@ -85,6 +91,7 @@ def search(conn: psycopg.Connection[Any], person: Person) -> Found:
 def erase(conn: psycopg.Connection[Any], person: Person) -> Found:
     """Replace the member everywhere, in the caller's transaction. Raises Undeclared, after which the caller must
     not commit."""
+    _keep_holds(conn, person)
     found = _sweep(conn, person, write=True)
     refuse_undeclared(found)
     _keep_approvals(conn, person)
@@ -184,7 +191,7 @@ def _table(
     if schema == "quarantine":
         return Table(schema, name, types, texts=tuple(types))
     if schema in ("ops", "release"):
-        places = _PLACE_OF_A_BATCH if name == "batch" else ("card_no",) if name == "erased_approval" else ()
+        places = _KEYS.get(name, ())
         return Table(
             schema,
             name,
@@ -218,27 +225,39 @@ def _changes(
 ) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
     """Rows in which the member stands: where, what becomes of which column, in which columns it may not stand."""
     for ctid, row in _candidates(conn, table, person, write=write):
+        own = any(person.is_own(row[column]) for column in table.ids)
         if table.schema == "raw" and (feed := _feed_of(table.name)):
             changes = person.erased_raw(feed, row)
+            own = person.owns(feed, row)
         elif str(table) == "quarantine.rejected_row":
             changes = _rejected(person, row)
         elif str(table) == "quarantine.duplicate_row":
             changes = _duplicate(person, row)
         else:
-            own = any(person.is_own(row[column]) for column in table.ids)
-            changes = {}
-            for column, value in row.items():
-                new = value
-                if column in table.ids and isinstance(value, str):
-                    new = person.names.get(value, value) if own or value not in person.shared else value
-                if new == value and column in table.texts:
-                    new = person.scrub(value)
-                if new != value:
-                    changes[column] = new
-        left = [column for column in table.others if _says(person.contact_in_text, row[column])]
-        left += [column for column in table.unknown if _says(person.in_text, row[column])]
+            changes = _by_kind_of_column(table, person, row, own=own)
+        left = []
+        for column in (*table.others, *table.unknown):
+            value = changes.get(column, row[column])
+            is_id = person.is_own(value) and len(value) >= SHORTEST_TELLING
+            if _says(person.contact_in_text, value) or (is_id and (own or column in table.unknown)):
+                left.append(column)
         if changes or left:
             yield ctid, changes, left
+
+
+def _by_kind_of_column(table: Table, person: Person, row: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
+    changes = {}
+    for column, value in row.items():
+        new = value
+        if column in table.ids and isinstance(value, str):
+            new = person.names.get(value, value) if own or value not in person.shared else value
+        if new == value and column in table.texts:
+            new = person.scrub(value)
+        elif new == value:
+            new = person.renamed(value)
+        if new != value:
+            changes[column] = new
+    return changes
 
 
 def _candidates(
@@ -248,8 +267,7 @@ def _candidates(
     ids: list[sql.Composable] = [
         sql.SQL("t.{} = any(%(names)s)").format(sql.Identifier(column)) for column in table.ids
     ]
-    texts = [_like(table, column, "texts") for column in (*table.texts, *table.unknown)]
-    others = [_like(table, column, "contacts") for column in table.others]
+    texts = [_like(table, column, "texts") for column in (*table.texts, *table.others, *table.unknown)]
     source = sql.SQL("{} as t").format(sql.Identifier(table.schema, table.name))
     columns: list[sql.Composable] = [_as_text(table, column) for column in table.types]
     names = list(table.types)
@@ -268,14 +286,13 @@ def _candidates(
     statement = sql.SQL("select t.ctid::text, {} from {} where {}{}").format(
         sql.SQL(", ").join(columns),
         source,
-        sql.SQL(" or ").join([*ids, *texts, *others]),
+        sql.SQL(" or ").join([*ids, *texts]),
         sql.SQL(" for update of t" if write else ""),
     )
     arguments = {
         "names": list(person.names),
         "ids": _likes(person.ids),
         "texts": _likes((*person.contacts, *person.telling_ids)),
-        "contacts": _likes(person.contacts),
     }
     for ctid, *values in conn.execute(statement, arguments).fetchall():
         row = dict(zip(names, values, strict=True))
@@ -377,6 +394,40 @@ def _vaulted(conn: psycopg.Connection[Any], person: Person, *, write: bool) -> i
         (sorted(person.exclusive),),
     )
     return cursor.rowcount
+
+
+def _keep_holds(conn: psycopg.Connection[Any], person: Person) -> None:
+    """A phone that two members showed one after the other was the first one's until the other showed it: it stays so
+    when the rows of one of them get another token."""
+    if not person.shared:
+        return
+    conn.execute(
+        """
+        with periods as (
+            select identifier as token, valid_from, valid_to, member_id = any(%(ids)s) as is_erased
+            from history.bridge_identity__open
+            where identifier = any(%(shared)s)
+        )
+        insert into ops.erased_hold (token, held_to)
+        select case when this.is_erased then %(names)s::jsonb ->> this.token else this.token end, this.valid_to
+        from periods as this
+        where
+            this.valid_to < date '9999-12-31'
+            and (
+                this.is_erased
+                or exists (
+                    select 1 from periods as other
+                    where other.token = this.token and other.is_erased and other.valid_from = this.valid_to
+                )
+            )
+        on conflict do nothing
+        """,
+        {
+            "ids": list(person.ids),
+            "shared": sorted(person.shared),
+            "names": json.dumps({token: person.names[token] for token in person.shared}),
+        },
+    )
 
 
 def _keep_approvals(conn: psycopg.Connection[Any], person: Person) -> None:

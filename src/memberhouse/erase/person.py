@@ -143,6 +143,21 @@ class Person:
         """Whether a value is one of the member's ids."""
         return value is not None and str(value) in self._ids
 
+    def renamed(self, value: Any) -> Any:
+        """A key that is made of one of the member's ids and something else, such as a lot of points, with the
+        tombstone in it; any other value as it is. A value that equals an id is a coincidence here."""
+        if not isinstance(value, str) or self.is_own(value):
+            return value
+        return self._id_in_text.sub(lambda found: self._by_small_id[found[0].lower()], value)
+
+    @cached_property
+    def _id_in_text(self) -> re.Pattern[str]:
+        return _pattern(self.telling_ids)
+
+    @cached_property
+    def _by_small_id(self) -> Mapping[str, str]:
+        return {name.lower(): self.names[name] for name in self.ids}
+
     @cached_property
     def _ids(self) -> frozenset[str]:
         return frozenset(self.ids)
@@ -185,6 +200,8 @@ class Person:
                     new = self.names[value]
             elif column.kind in ("note", "json"):
                 new = self.scrub(value, own=own)
+            else:
+                new = self.renamed(value)
             if new != value:
                 changed[name] = new
         return changed
@@ -222,6 +239,8 @@ class Person:
                     new = ""
             elif column.kind in ("note", "json"):
                 new = self.scrub(value, own=own)
+            else:
+                new = self.renamed(value)
             if new != value:
                 changed[name] = new
         return changed

@@ -16,6 +16,14 @@ create table if not exists ops.erased_approval (
     card_no text primary key
 );
 
+-- Until when a token of a phone or an openid was a member's, where the enrolment or account that ended it by showing it
+-- no longer does: one of two members who had the same number was erased.
+create table if not exists ops.erased_hold (
+    token text not null,
+    held_to date not null,              -- exclusive
+    primary key (token, held_to)
+);
+
 -- Which text columns of the release-versioned tables name a member: the dbt materialization keeps it, from the
 -- project's declarations. null: nobody said; an erasure that finds a member there stops.
 create table if not exists release.member_column (
