@@ -124,6 +124,7 @@ def erase(
             try:
                 erasure_id = _replace(conn, settings, person, roots, areas, erasure)
             except BaseException:
+                conn.rollback()
                 for area in areas:
                     landed.discard(area)
                 raise
@@ -231,15 +232,14 @@ def _replace(
     for place in erasure.found:
         if place.startswith("/"):
             files.search(Path(place), person, overwrite=True)
-    with conn.transaction():
-        database.erase(conn, person)
-        for area in areas:
-            landed.update_batches(conn, area)
-        return journal.begin(
-            conn,
-            _by_kind(erasure.found),
-            [change for area in areas for change in area.changes],
-        )
+    conn.commit()  # whatever was read until now was another transaction
+    database.erase(conn, person)
+    for area in areas:
+        landed.update_batches(conn, area)
+    changes = [change for area in areas for change in area.changes]
+    erasure_id = journal.begin(conn, _by_kind(erasure.found), changes)
+    conn.commit()
+    return erasure_id
 
 
 def _by_kind(found: Counter[str]) -> dict[str, int]:
