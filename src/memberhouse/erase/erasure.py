@@ -123,7 +123,10 @@ def erase(
             areas = _find(conn, settings, person, roots, erasure, prepare=True)
             try:
                 erasure_id = _replace(conn, settings, person, roots, areas, erasure)
-            except BaseException:
+            except psycopg.OperationalError:
+                # it may have been committed: what is prepared stays for `finish`, or for the next erasure to tidy
+                raise
+            except Exception:
                 conn.rollback()
                 for area in areas:
                     landed.discard(area)
