@@ -387,6 +387,44 @@ def test_an_approved_enrolment_stays_approved(story: Story) -> None:
     ) == [(1,)]  # fmt: skip
 
 
+def said(story: Story, *arguments: str, given: str = "") -> tuple[int, str]:
+    """What `memberhouse erase` says on the command line."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from memberhouse.cli import main; main()", "erase", *arguments],
+        env=environment(story),
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def environment(story: Story) -> dict[str, str]:
+    return {
+        **os.environ,
+        "MEMBERHOUSE_HOME": str(story.settings.home),
+        "DATABASE_URL": str(story.settings.database_url),
+        "MEMBERHOUSE_VAULT_KEY": KEY,
+    }
+
+
+def test_on_the_command_line(story: Story) -> None:
+    assert said(story) == (0, "No erasure was interrupted.\n")
+    code, text = said(story, EMAIL, "--dry-run")
+    assert (code, "Nothing was changed." in text) == (0, True)
+    assert all(name in text for name in IDS)
+    code, text = said(story, "-", given=f"{EMAIL}\n")
+    assert (code, "nothing found." in text, "comes back as somebody new" in text) == (0, True, True)
+    assert not any(word in text for word in WORDS)
+    code, text = said(story, EMAIL)
+    assert code == 1
+    assert "not known any more" in text
+    assert story.left() == set()
+    steps = story.query("select state, summary from ops.step where step = 'erase'")
+    assert [state for state, _ in steps] == ["done"]
+
+
 KILLED = """
 import os, sys
 from memberhouse.erase import database, erasure, journal
@@ -407,14 +445,10 @@ erasure.erase(Settings.from_env(), sys.argv[1])
 
 def killed_at(story: Story, module: str, name: str, call: int = 1, before: str = "") -> None:
     """Run an erasure in a process of its own that ends at the named function's n-th call."""
-    environment = {
-        **os.environ,
-        "MEMBERHOUSE_HOME": str(story.settings.home),
-        "DATABASE_URL": str(story.settings.database_url),
-        "MEMBERHOUSE_VAULT_KEY": KEY,
-    }
     code = KILLED.format(module=module, name=name, call=call, before=before)
-    done = subprocess.run([sys.executable, "-c", code, CARDS[0]], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, CARDS[0]], env=environment(story), capture_output=True, check=False
+    )
     assert done.returncode == 9, done.stderr.decode()
 
 
@@ -441,13 +475,13 @@ def test_killed_before_the_commit_nothing_is_erased_and_again_all(
 @pytest.mark.parametrize("files", [0, 1, 4], ids=["no file", "one file", "some files"])
 def test_killed_after_the_commit_loads_wait_and_again_it_is_finished(story: Story, files: int) -> None:
     killed_at(story, "journal", "_apply", call=files + 1)
-    assert where_left(story.settings, IDS) == set()
+    # but for what the planner remembers
+    assert {place for place in where_left(story.settings, IDS) if "pg_stats" not in place} == set()
     assert len(story.left()) > 10
     with pytest.raises(MemberhouseError, match="begun and not finished"):
         story.load(RELEASES[-1])
     if files == 1:
-        with pytest.raises(UnknownMember):  # the same command again: what was left is done first
-            erase(story.settings, CARDS[0])
+        assert erase(story.settings, CARDS[0]).finished == 1  # the same command again
     else:
         assert finish(story.settings) == 1
     assert story.left() == set()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,10 +126,12 @@ def vacuum(conn: psycopg.Connection[Any], places: Sequence[str]) -> None:
     """Take the old versions of changed rows out of their tables, and out of the planner's statistics. conn:
     autocommit."""
     for place in places:
-        conn.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(*place.split("."))))
+        if conn.execute("select to_regclass(%s) is not null", (place,)).fetchone() == (True,):
+            conn.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(*place.split(".", 1))))
     conn.execute("set client_min_messages = error")  # who does not own the catalog is told that it is left alone
     conn.execute("vacuum pg_catalog.pg_statistic")
-    conn.execute("checkpoint")
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        conn.execute("checkpoint")
 
 
 def _sweep(conn: psycopg.Connection[Any], person: Person, *, write: bool) -> Found:
@@ -239,7 +242,8 @@ def _changes(
         for column in (*table.others, *table.unknown):
             value = changes.get(column, row[column])
             is_id = person.is_own(value) and len(value) >= SHORTEST_TELLING
-            if _says(person.contact_in_text, value) or (is_id and (own or column in table.unknown)):
+            in_value = person.contact_in_text if isinstance(value, str) else person.in_text
+            if _says(in_value, value) or (is_id and (own or column in table.unknown)):
                 left.append(column)
         if changes or left:
             yield ctid, changes, left

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ Progress = Callable[[str], None]
 # Where somebody must stand to be known: not in a log, which may say the same word of something else.
 _KNOWN_BY = ("raw.", "quarantine.", "history.", "vault.")
 _LANDED = "landed "
+_OTHER_FILES = "files"
+
+
+def _is_table(place: str) -> bool:
+    return not place.startswith((_LANDED, "/")) and place != _OTHER_FILES
 
 
 class NotAllErased(MemberhouseError):
@@ -61,7 +67,9 @@ class Erasure:
         """What was done, for a person."""
         said = [f"{number:>9,}  {place}" for place, number in sorted(self.found.items())]
         if self.finished:
-            said.insert(0, f"Finished {self.finished} interrupted erasures first.")
+            said.insert(0, f"Finished what an interrupted erasure had left ({self.finished}).")
+            if not self.found:
+                return said
         if self.ids:
             said.append(f"The ids of the member: {', '.join(self.ids)}.")
             if self.linked_before:
@@ -87,7 +95,7 @@ class Erasure:
 
     def summary(self) -> str:
         """One sentence that names nobody."""
-        rows = sum(number for place, number in self.found.items() if "/" not in place)
+        rows = sum(number for place, number in self.found.items() if _is_table(place))
         landed_rows = sum(number for place, number in self.found.items() if place.startswith(_LANDED))
         in_files = sum(self.found.values()) - rows - landed_rows
         return (
@@ -110,7 +118,7 @@ def erase(
     changed), and NotAllErased when the search afterwards finds something. No message names the member.
     """
     with _alone(settings, dry_run=dry_run) as conn:
-        finished = 0 if dry_run else journal.finish(conn)
+        finished = 0 if dry_run else journal.finish(conn, partial(_tidy, settings))
         person = identify(conn, tokens_of(settings, conn), member)
         erasure = Erasure(shared=len(person.shared), finished=finished)
         roots = list(_landing_roots(conn, settings, landing, erasure))
@@ -119,10 +127,15 @@ def erase(
             erasure.ids, erasure.linked_before = person.ids, person.linked_before
             _find(conn, settings, person, roots, erasure, prepare=False)
             return erasure
-        with ledger.step(settings, "erase", "a member") as step:
+        try:
             areas = _find(conn, settings, person, roots, erasure, prepare=True)
+        except UnknownMember:
+            if finished:  # whoever it was: the same command again has done what the first one left
+                return erasure
+            raise
+        with ledger.step(settings, "erase", "a member") as step:
             try:
-                erasure_id = _replace(conn, settings, person, roots, areas, erasure)
+                erasure_id = _replace(conn, settings, person, areas, erasure)
             except psycopg.OperationalError:
                 # it may have been committed: what is prepared stays for `finish`, or for the next erasure to tidy
                 raise
@@ -131,10 +144,7 @@ def erase(
                 for area in areas:
                     landed.discard(area)
                 raise
-            journal.finish(conn)
-            _clean_up(
-                settings, [place for place in erasure.found if "/" not in place and not place.startswith(_LANDED)]
-            )
+            journal.finish(conn, partial(_tidy, settings))
             if progress:
                 progress("Erased. Everything is searched once more.")
             _prove(conn, settings, person, roots)
@@ -146,7 +156,7 @@ def erase(
 def finish(settings: Settings) -> int:
     """Finish erasures that were interrupted. Returns how many."""
     with _alone(settings, dry_run=False) as conn:
-        return journal.finish(conn)
+        return journal.finish(conn, partial(_tidy, settings))
 
 
 @contextmanager
@@ -214,7 +224,12 @@ def _find(
                 " one who was erased is not known any more",
             )
         for path in files.places(conn, settings, [root for root in roots if isinstance(root, Path)]):
-            if number := files.search(path, person, overwrite=False):
+            try:
+                number = files.search(path, person, overwrite=False)
+            except OSError as error:
+                erasure.not_searched.append(f"{path} ({error.strerror})")
+                continue
+            if number:
                 erasure.found[str(path)] = number
     except BaseException:
         for area in areas:
@@ -227,14 +242,19 @@ def _replace(
     conn: psycopg.Connection[Any],
     settings: Settings,
     person: Person,
-    roots: Sequence[AnyPath],
     areas: Sequence[landed.Landed],
     erasure: Erasure,
 ) -> int:
     # first, because nobody would know afterwards what to look for
     for place in erasure.found:
         if place.startswith("/"):
-            files.search(Path(place), person, overwrite=True)
+            try:
+                files.search(Path(place), person, overwrite=True)
+            except OSError as error:
+                raise MemberhouseError(
+                    f"{place} names the member and can't be changed ({error.strerror}). The database was not changed.",
+                    "remove the file or let this account write to it, then erase again",
+                ) from error
     conn.commit()  # whatever was read until now was another transaction
     database.erase(conn, person)
     for area in areas:
@@ -249,13 +269,13 @@ def _by_kind(found: Counter[str]) -> dict[str, int]:
     """Counts for the record: files as one, because their names say when somebody was looked at."""
     kinds: Counter[str] = Counter()
     for place, number in found.items():
-        kinds["files" if place.startswith("/") else place] += number
+        kinds[_OTHER_FILES if place.startswith("/") else place] += number
     return dict(kinds)
 
 
-def _clean_up(settings: Settings, tables: Sequence[str]) -> None:
-    with db.connect(settings, autocommit=True) as conn, suppress(psycopg.errors.InsufficientPrivilege):
-        database.vacuum(conn, tables)
+def _tidy(settings: Settings, found: Collection[str]) -> None:
+    with db.connect(settings, autocommit=True) as conn:
+        database.vacuum(conn, [place for place in found if _is_table(place)])
 
 
 def _prove(conn: psycopg.Connection[Any], settings: Settings, person: Person, roots: Sequence[AnyPath]) -> None:
@@ -265,8 +285,9 @@ def _prove(conn: psycopg.Connection[Any], settings: Settings, person: Person, ro
     for root in roots:
         left += [f"{root}: {feed}" for feed in landed.search(root, person, prepare=False).rows]
     for path in files.places(conn, settings, [root for root in roots if isinstance(root, Path)]):
-        if files.search(path, person, overwrite=False):
-            left.append(str(path))
+        with suppress(OSError):  # told before
+            if files.search(path, person, overwrite=False):
+                left.append(str(path))
     left += _approvals(settings, person)
     conn.commit()
     if left:

@@ -8,7 +8,7 @@ and what the warehouse knows of it do not agree meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,20 @@ def begin(conn: psycopg.Connection[Any], found: Mapping[str, int], changes: Sequ
     return int(row[0])
 
 
-def finish(conn: psycopg.Connection[Any]) -> int:
-    """Put all files that wait into their places. Returns of how many erasures. Safe to repeat at any point."""
+def finish(conn: psycopg.Connection[Any], tidy: Callable[[Collection[str]], None]) -> int:
+    """Put all files that wait into their places, then tidy the tables that were changed. Returns of how many erasures.
+    Safe to repeat at any point.
+
+    tidy: is given what was found, by place, and takes the old versions of changed rows away.
+    """
     unfinished = conn.execute(
-        "select erasure_id, pending from ops.erasure where finished_at is null order by erasure_id"
+        "select erasure_id, found, pending from ops.erasure where finished_at is null order by erasure_id"
     ).fetchall()
-    for erasure_id, pending in unfinished:
+    conn.commit()  # or it would hold old versions of rows itself
+    for erasure_id, found, pending in unfinished:
         for place, prepared in pending:
             _apply(Change(place, prepared))
+        tidy(found)
         conn.execute(
             "update ops.erasure set finished_at = clock_timestamp(), pending = '[]' where erasure_id = %s",
             (erasure_id,),
