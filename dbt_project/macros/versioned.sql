@@ -57,6 +57,7 @@ column (`is distinct from`), not by a stored hash, which would close every row w
 
     {%- set stored = versioned__columns(table.parent) -%}
     {% do versioned__register(table.name, group_name, key, building[0][0]) %}
+    {% do register_member_columns(table.name) %}
     {% if stored %}
         {% do versioned__ensure_columns(table, columns, stored) %}
     {% else %}

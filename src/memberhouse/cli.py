@@ -309,6 +309,37 @@ def replay_quarantine(reason: str | None) -> None:
 
 
 @cli.command()
+@click.argument("member", required=False)
+@click.option("--dry-run", is_flag=True, help="Show where the member is found, and change nothing.")
+@click.option(
+    "--landing",
+    "folders",
+    metavar="DIR",
+    type=_LandingRoot(),
+    multiple=True,
+    help="A landing area besides those that were ever loaded from.",
+)
+def erase(member: str | None, dry_run: bool, folders: tuple[AnyPath, ...]) -> None:
+    """Erase MEMBER: a member id, card number, account id, phone number or e-mail address; "-" reads it from standard
+    input, where no one else sees it. The numbers stay as they are.
+
+    Without MEMBER, an erasure that was interrupted is finished.
+    """
+    from memberhouse import erase as erasing
+
+    settings = Settings.from_env()
+    if member is None:
+        finished = erasing.finish(settings)
+        click.echo(f"Finished {finished} interrupted erasures." if finished else "No erasure was interrupted.")
+        return
+    if member == "-":
+        member = click.get_text_stream("stdin").readline()
+    done = erasing.erase(settings, member, landing=folders, dry_run=dry_run, progress=_say)
+    for line in done.lines():
+        click.echo(line)
+
+
+@cli.command()
 @_as_of
 @_full_refresh
 def build(as_of: date, full_refresh: bool) -> None:

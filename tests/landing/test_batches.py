@@ -151,14 +151,14 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_crash_before_the_manifest_leaves_no_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole = batches._write_whole
+    write_whole = batches.write_whole
 
     def crash_at_manifest(path: Path, content: IO[bytes], durable: bool) -> None:
         if path.name == "manifest.json":
             raise OSError("no space left")
         write_whole(path, content, durable)
 
-    monkeypatch.setattr(batches, "_write_whole", crash_at_manifest)
+    monkeypatch.setattr(batches, "write_whole", crash_at_manifest)
     with pytest.raises(OSError, match="no space"):
         land(tmp_path)
     assert find_batches(tmp_path) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ all_feeds = pytest.mark.parametrize("feed", FEEDS.values(), ids=lambda feed: fee
 
 def by_name(feed: Feed) -> dict[str, Column]:
     return {column.name: column for column in feed.columns}
+
+
+@all_feeds
+def test_a_column_that_names_a_member_says_so(feed: Feed) -> None:
+    naming = re.compile(r"(.*_)?(card_no|account_id|member|referrer|referee)")
+    assert [
+        column.name for column in feed.columns if bool(naming.fullmatch(column.name)) != bool(column.names_member)
+    ] == []
 
 
 @all_feeds

@@ -168,6 +168,22 @@ def _has_nul(manifest: Manifest) -> bool:
     return "\\u0000" in json.dumps(manifest.model_dump(mode="json"))
 
 
+def observed_sha256(
+    batch: LandedBatch, *, manifest_text: str | None = None, instead: Mapping[str, bytes] | None = None
+) -> str:
+    """One checksum over the manifest and the files as they lie there, or as they would with another manifest and
+    other contents of some files."""
+    instead = instead or {}
+    digest = hashlib.sha256((manifest_text or batch.manifest_text).encode())
+    for entry in batch.manifest.files if batch.manifest else ():
+        try:
+            content = instead.get(entry.name)
+            digest.update(sha256_of(batch.folder / entry.name) if content is None else hashlib.sha256(content).digest())
+        except OSError:
+            digest.update(b"missing")
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True)
 class NewFile:
     """A file to land: its uncompressed content; a name ending in .gz is compressed on the way."""
@@ -229,7 +245,7 @@ def write_batch(
         **(extra or {}),
         "files": entries,
     }
-    _write_whole(folder / MANIFEST_NAME, io.BytesIO((json.dumps(manifest, indent=2) + "\n").encode()), durable)
+    write_whole(folder / MANIFEST_NAME, io.BytesIO((json.dumps(manifest, indent=2) + "\n").encode()), durable)
     return folder
 
 
@@ -237,16 +253,17 @@ def _write(file: NewFile | WrittenFile, folder: AnyPath, durable: bool) -> tuple
     """Write a file into the batch; its checksum and bytes as it lies there."""
     if isinstance(file, WrittenFile):
         with file.path.open("rb") as content:
-            _write_whole(folder / file.name, content, durable)
+            write_whole(folder / file.name, content, durable)
         return sha256_of(file.path).hex(), file.path.stat().st_size
     stored = file.content
     if file.name.endswith(".gz"):
         stored = gzip.compress(file.content, compresslevel=6, mtime=0)
-    _write_whole(folder / file.name, io.BytesIO(stored), durable)
+    write_whole(folder / file.name, io.BytesIO(stored), durable)
     return hashlib.sha256(stored).hexdigest(), len(stored)
 
 
-def _write_whole(path: AnyPath, content: IO[bytes], durable: bool) -> None:
+def write_whole(path: AnyPath, content: IO[bytes], durable: bool) -> None:
+    """Write a file that is there whole or not at all. durable: wait until the disk has it."""
     if not isinstance(path, Path):  # an object is there whole or not at all
         with path.open("wb") as target:
             shutil.copyfileobj(content, cast(IO[bytes], target))

@@ -17,6 +17,7 @@ import psycopg
 
 from memberhouse import db, ledger
 from memberhouse.alerts import raise_alert
+from memberhouse.erase import journal
 from memberhouse.landing import LandedBatch, find_batches
 from memberhouse.landing.root import AnyPath
 from memberhouse.load.delivered import delivery
@@ -53,18 +54,23 @@ def load_landed(
     part: which of how many parts of the batches, for loads that share them; batches that must keep their order
     are in one part. When all parts have ended, `record_delivery` says that the whole was delivered.
     A refused batch does not stop the others: it is in the report and in ``ops.batch``. A second load at
-    the same time is safe. Raises what the database connection raises.
+    the same time is safe. Raises what the database connection raises, and MemberhouseError when a member is being
+    erased or was meanwhile.
     """
     number, parts = part
-    batches = [batch for batch in find_batches(root, until=until, sources=sources) if _part(batch, parts) == number]
     with db.connect(settings, autocommit=True) as conn:
         db.ensure_schema(conn)
         ensure_raw_tables(conn)
-        with ledger.step(settings, "load", str(root)) as step:
+        # an erasure looks through every folder that this table names
+        with ledger.step(settings, "load", str(root.absolute())) as step:
+            erasures = journal.erasures(conn)
+            batches = [
+                batch for batch in find_batches(root, until=until, sources=sources) if _part(batch, parts) == number
+            ]
             with ExitStack() as connections:
                 others = [connections.enter_context(db.connect(settings, autocommit=True)) for _ in range(1, streams)]
                 tokens = tokens_of(settings, conn)
-                load_streams = [Stream(each, tokens, bad_share) for each in (conn, *others)]
+                load_streams = [Stream(each, tokens, bad_share, erasures) for each in (conn, *others)]
                 report = _run(conn, load_streams, batches, progress)
                 if any(result.batch.startswith("reference/stores/") for result in report.loaded):
                     report.replayed = replay(conn, REASONS_OF_STORES)

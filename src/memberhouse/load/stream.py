@@ -7,7 +7,6 @@ the same source, feed, business date and store, whose rows stay in ``raw``.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -21,8 +20,9 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from memberhouse.erase import journal
 from memberhouse.landing import LandedBatch, Manifest
-from memberhouse.landing.root import sha256_of
+from memberhouse.landing.batches import observed_sha256
 from memberhouse.load import accounts, beside, checks
 from memberhouse.load.reader import FileReader, Located, Reject
 from memberhouse.load.refused import Refused
@@ -120,7 +120,7 @@ def not_done_yet(conn: psycopg.Connection[Any], batches: Sequence[LandedBatch], 
         refusals = [entry for entry in entries if entry.name == batch.name and entry.state == "refused"]
         if refusals:
             last = max(refusals, key=lambda entry: entry.batch_id)
-            observed = _observed_sha256(batch)
+            observed = observed_sha256(batch)
             stores_came = last.refusal_code == UNKNOWN_STORES and newest_stores > last.change_no
             if last.observed == observed and not stores_came:
                 report.still_refused.append(str(batch))
@@ -130,10 +130,14 @@ def not_done_yet(conn: psycopg.Connection[Any], batches: Sequence[LandedBatch], 
 
 
 class Stream:
-    """Loads batches one after the other over a connection of its own."""
+    """Loads batches one after the other over a connection of its own.
 
-    def __init__(self, conn: psycopg.Connection[Any], tokens: Tokens, bad_share: float) -> None:
+    erasures: how many there had been when the batches were looked for.
+    """
+
+    def __init__(self, conn: psycopg.Connection[Any], tokens: Tokens, bad_share: float, erasures: int) -> None:
         self._conn = conn
+        self._erasures = erasures
         self._tokens = tokens
         self._bad_share = bad_share
         self._notices: list[Notice] = []
@@ -235,6 +239,7 @@ class Stream:
     def _lock_and_look(self, batch: LandedBatch, feed: Feed) -> list[_Entry]:
         """Hold the batch's place until the transaction ends, and see what is there of its business date."""
         beside.hold(self._conn, batch.source, batch.feed, batch.business_date, feed)
+        journal.refuse_if_erased_since(self._conn, self._erasures)
         rows = self._conn.execute(_SELECT_DAY, (batch.source, batch.feed, batch.business_date)).fetchall()
         return [_Entry(*row) for row in rows]
 
@@ -446,7 +451,7 @@ class Stream:
                 Jsonb(manifest.model_dump(mode="json")) if manifest else None,
                 str(refusal),
                 refusal.code,
-                observed or _observed_sha256(batch),
+                observed or observed_sha256(batch),
             ),
         )
         return BatchResult(
@@ -552,17 +557,6 @@ def _refuse_unrevised_change(batch: LandedBatch, content: str, here: Iterable[_E
                 f" (batch {entry.batch_id}); this one is revision {batch.revision}.",
                 "Send changed content with a higher revision in the manifest.",
             )
-
-
-def _observed_sha256(batch: LandedBatch) -> str:
-    """One checksum over the manifest and the files as they lie there."""
-    digest = hashlib.sha256(batch.manifest_text.encode())
-    for entry in batch.manifest.files if batch.manifest else ():
-        try:
-            digest.update(sha256_of(batch.folder / entry.name))
-        except OSError:
-            digest.update(b"missing")
-    return digest.hexdigest()
 
 
 @cache

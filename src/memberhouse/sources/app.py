@@ -5,18 +5,30 @@ Orders of the app are receipts: they come by the feeds of the tills, with the st
 
 from __future__ import annotations
 
-from memberhouse.sources.contract import RECEIPT_TYPES, Column, Feed, Rule, personal, receipt_reference, required
+from memberhouse.sources.contract import (
+    RECEIPT_TYPES,
+    Column,
+    Feed,
+    Rule,
+    names_member,
+    personal,
+    receipt_reference,
+    required,
+)
 
 _CHANNELS = ("wechat", "sms", "call", "email", "in_store", "moments", "video")
 _INTENTS = ("care", "sell")
 
 
 def _member() -> Column:
-    return required("member", meaning="card number or account id")
+    return names_member(required("member", meaning="card number or account id"))
 
 
 def _who() -> tuple[Column, Column]:
-    return (Column("account_id", meaning="or card_no"), Column("card_no", meaning="or account_id"))
+    return (
+        names_member(Column("account_id", meaning="or card_no")),
+        names_member(Column("card_no", meaning="or account_id")),
+    )
 
 
 FEEDS = (
@@ -25,7 +37,7 @@ FEEDS = (
         name="accounts",
         meaning="one row per account and update",
         columns=(
-            required("account_id"),
+            names_member(required("account_id")),
             personal("phone", "phone"),
             personal("email", "email"),
             personal("wechat_openid", "openid"),
@@ -41,7 +53,7 @@ FEEDS = (
             Column("occupation"),
             Column("phone_verified", "boolean"),
             Column("email_verified", "boolean"),
-            Column("referrer_account_id"),
+            names_member(Column("referrer_account_id"), "other"),
         ),
         key=("account_id",),
         lookups=("phone_token", "wechat_openid_token"),
@@ -53,13 +65,13 @@ FEEDS = (
         name="identity_links",
         meaning="one row per link of an account with a card, or of an account merged into another, as recorded",
         columns=(
-            required("account_id"),
-            Column("card_no", meaning="empty in a merge of two accounts"),
+            names_member(required("account_id")),
+            names_member(Column("card_no", meaning="empty in a merge of two accounts")),
             required("valid_from", "timestamp"),
             Column("valid_to", "timestamp", may_be_future=True, meaning="empty: still valid"),
             required("recorded_at", "timestamp"),
             required("method", "choice", choices=("scan", "claim", "staff", "merge")),
-            Column("survivor_account_id", meaning="in a merge: the account that goes on"),
+            names_member(Column("survivor_account_id", meaning="in a merge: the account that goes on"), "other"),
         ),
         key=("account_id", "card_no", "valid_from"),
         lookups=("card_no", "survivor_account_id"),
@@ -94,7 +106,7 @@ FEEDS = (
         name="receipt_claims",
         meaning="one row per receipt that a member claimed",
         columns=(
-            required("account_id"),
+            names_member(required("account_id")),
             required("store_id"),
             required("register_id"),
             required("business_date", "date"),
@@ -200,7 +212,9 @@ FEEDS = (
         meaning="one row per contact with a member, planned or made",
         columns=(
             required("contact_id"),
-            Column("member", meaning="card number or account id; empty for moments, which have no recipients"),
+            names_member(
+                Column("member", meaning="card number or account id; empty for moments, which have no recipients")
+            ),
             Column("staff_id"),
             Column("store_id"),
             required("channel", "choice", choices=_CHANNELS),
@@ -268,7 +282,7 @@ FEEDS = (
         meaning="one row per event in the app",
         columns=(
             required("event_id"),
-            Column("account_id"),
+            names_member(Column("account_id")),
             required("name"),
             required("at", "timestamp"),
             Column("properties", "json"),
@@ -284,7 +298,7 @@ FEEDS = (
             required("visit_id"),
             required("store_id"),
             Column("staff_id"),
-            Column("member", meaning="card number or account id"),
+            names_member(Column("member", meaning="card number or account id")),
             required(
                 "step",
                 "choice",
@@ -302,8 +316,8 @@ FEEDS = (
         meaning="one row per member who brought another",
         columns=(
             required("referral_id"),
-            required("referrer", meaning="card number or account id"),
-            required("referee", meaning="card number or account id"),
+            names_member(required("referrer", meaning="card number or account id")),
+            names_member(required("referee", meaning="card number or account id")),
             required("at", "timestamp"),
         ),
         key=("referral_id",),
@@ -315,7 +329,7 @@ FEEDS = (
         meaning="one row per ticket and update",
         columns=(
             required("ticket_id"),
-            Column("member", meaning="card number or account id"),
+            names_member(Column("member", meaning="card number or account id")),
             required("kind", "choice", choices=("nps", "complaint", "review", "lapse_reason")),
             Column("score", "integer"),
             Column("reason_code"),

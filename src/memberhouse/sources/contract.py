@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal[
@@ -22,6 +22,7 @@ Kind = Literal[
 ]
 
 Personal = Literal["phone", "email", "openid", "name", "birthday"]
+Whose = Literal["own", "other"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Column:
 
     required: the file must have the column and every row a value.
     personal: what of a person it is; the value goes to the vault, ``raw`` has a token in ``<name>_token``.
+    names_member: it holds a card number or an account id: of the member whom the row is about (own), or of another
+        one whom it mentions. An erasure goes by it.
     choices: the values a ``choice`` may have.
     may_be_future: a timestamp that is allowed to lie after the moment the batch was produced.
     """
@@ -38,6 +41,7 @@ class Column:
     kind: Kind = "text"
     required: bool = False
     personal: Personal | None = None
+    names_member: Whose | None = None
     choices: tuple[str, ...] = ()
     may_be_future: bool = False
     meaning: str = ""
@@ -97,6 +101,11 @@ class Feed:
         return f"{self.source}__{self.name}"
 
     @property
+    def is_register(self) -> bool:
+        """Whether a row says what belongs to a person (an enrolment, an account): its key is that person."""
+        return len(self.key) == 1 and any(column.personal for column in self.columns)
+
+    @property
     def batch_index(self) -> str:
         """The name of the raw table's index on ``_batch_id``."""
         return f"{self.raw_table}__batch"
@@ -119,6 +128,11 @@ def required(name: str, kind: Kind = "text", meaning: str = "", choices: tuple[s
 def personal(name: str, what: Personal) -> Column:
     """A column of personal values; what: the kind of value, by which feeds agree on a phone or an address."""
     return Column(name, "date" if what == "birthday" else "text", personal=what, meaning="personal: in the vault")
+
+
+def names_member(column: Column, whose: Whose = "own") -> Column:
+    """The column, declared to hold a card number or an account id."""
+    return replace(column, names_member=whose)
 
 
 RECEIPT_TYPES = ("sale", "return", "exchange", "void")

@@ -12,6 +12,7 @@ from memberhouse.sources.contract import (
     Column,
     Feed,
     Rule,
+    names_member,
     personal,
     required,
 )
@@ -47,9 +48,9 @@ FEEDS = (
             Column("revision", "integer", meaning="0 or absent: the first issue of the receipt"),
             required("sold_at", "timestamp", "offset optional: then the store's zone"),
             Column("cashier_id"),
-            Column("member_card_no"),
+            names_member(Column("member_card_no")),
             personal("member_phone", "phone"),
-            Column("account_id"),
+            names_member(Column("account_id")),
             Column("channel", "choice", choices=CHANNELS_OF_SALE),
             Column("is_training", "boolean"),
             Column("is_staff_sale", "boolean"),
@@ -152,7 +153,7 @@ FEEDS = (
         name="enrolments",
         meaning="one row per member who joined",
         columns=(
-            required("card_no"),
+            names_member(required("card_no")),
             personal("phone", "phone"),
             required("enrolled_at", "timestamp"),
             required("store_id", meaning="the store that recruited the member"),
@@ -174,7 +175,7 @@ FEEDS = (
         name="member_status",
         meaning="one row per change of a member's status",
         columns=(
-            required("card_no"),
+            names_member(required("card_no")),
             required(
                 "status",
                 "choice",
@@ -190,7 +191,7 @@ FEEDS = (
         name="member_assignments",
         meaning="one row per member and store or staff in whose care the member came",
         columns=(
-            required("card_no"),
+            names_member(required("card_no")),
             required("service_store_id", meaning="absent rows: the recruiting store"),
             Column("service_staff_id"),
             required("valid_from", "date"),
@@ -204,7 +205,7 @@ FEEDS = (
         name="member_tiers",
         meaning="one row per change of a member's tier, as the source system has it",
         columns=(
-            required("card_no"),
+            names_member(required("card_no")),
             required("tier"),
             required("valid_from", "date"),
             Column("reason"),

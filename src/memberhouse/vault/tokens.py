@@ -14,7 +14,7 @@ import re
 
 from memberhouse.sources.contract import Personal
 
-_IDENTIFIERS = ("phone", "email", "openid")
+IDENTIFIERS = ("phone", "email", "openid")
 _DIGITS_OF_A_TOKEN = 32
 _NOT_IN_A_PHONE = re.compile(r"[\s().\-\u2010-\u2015]+")
 _MAINLAND = re.compile(r"^(?:\+|00)?86(?=1[3-9]\d{9}$)")
@@ -30,7 +30,7 @@ class Tokens:
 
     def token(self, what: Personal, value: str, subject: str) -> str:
         """The token of a plain value. subject: whose it is (a card, an account), for what is no identifier."""
-        message = f"{what}\0{value}" if what in _IDENTIFIERS else f"{what}\0{subject}\0{value}"
+        message = f"{what}\0{value}" if what in IDENTIFIERS else f"{what}\0{subject}\0{value}"
         digest = hmac.digest(self._key, message.encode(errors="surrogatepass"), "sha256")
         return self._prefix + digest.hex()[:_DIGITS_OF_A_TOKEN]
 

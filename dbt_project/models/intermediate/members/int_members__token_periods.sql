@@ -148,10 +148,23 @@ last_of_day as (
     order by kind asc, value asc, seen_on asc, holding_no desc, is_held_now asc, seen_at desc
 ),
 
+-- what ended a period and was erased since
+ends as (
+    select * from {{ source('ops', 'erased_hold') }}
+),
+
 stretches as (
     select
         last_of_day.*,
-        lead(seen_on, 1, date '9999-12-31') over (partition by kind, value order by seen_on) as seen_to
+        least(
+            lead(last_of_day.seen_on, 1, date '9999-12-31') over (
+                partition by last_of_day.kind, last_of_day.value order by last_of_day.seen_on
+            ),
+            (
+                select min(ends.held_to) from ends
+                where ends.token = last_of_day.value and ends.held_to > last_of_day.seen_on
+            )
+        ) as seen_to
     from last_of_day
 ),
 

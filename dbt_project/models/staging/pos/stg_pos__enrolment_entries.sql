@@ -9,7 +9,9 @@ stores as (
 ),
 
 approvals as (
-    select * from {{ ref('approved_enrolments') }}
+    select card_no from {{ ref('approved_enrolments') }}
+    union
+    select card_no from {{ source('ops', 'erased_approval') }}
 ),
 
 building as (
