@@ -1,172 +1,146 @@
 -- Grain: one row per calendar month, tier at its opening and tier at its close, as the source system has them. NEW: not a
 -- valid member at the opening; X: no valid member any more at the close.
--- Who keeps a tier all month is not looked up month by month, but counted: those who had begun before, less those who
--- have ended by the close.
-{{ config(unique_key=['month_start', 'from_tier', 'to_tier']) }}
+-- Who keeps a tier all month is not looked up but counted: those who were in it at the opening, less those who moved.
+{{ config(
+    unique_key=['month_start', 'from_tier', 'to_tier'],
+    scope={'columns': ['month_start'], 'relation': 'int_tiers__touched_months'},
+) }}
 
-with building as (
-    select as_of_date from {{ source('release', 'building') }}
-),
-
-history as (
-    select * from {{ ref('tier_history') }}
-),
-
-members as (
-    select * from {{ ref('int_members__members') }}
-    where enrolled_on is not null
-),
-
-excluded as (
-    select
-        member_id,
-        range_agg(daterange(excluded_from, excluded_to)) as days
-    from {{ ref('int_members__exclusions') }}
-    group by member_id
-),
-
-months as (
+with all_months as (
     select
         month::date as month_start,
-        least((month + interval '1 month')::date - 1, building.as_of_date) as closing_on
-    from building
-    cross join {{ ref('int_tiers__first_day') }} as first_day
+        least((month + interval '1 month')::date - 1, period.as_of_date) as closing_on
+    from {{ ref('reporting_period') }} as period
     cross join generate_series(
-        date_trunc('month', first_day.first_business_date::timestamp),
-        building.as_of_date::timestamp,
-        interval '1 month'
+        date_trunc('month', period.observed_from::timestamp), period.as_of_date::timestamp, interval '1 month'
     ) as month
 ),
 
-counted as (
-    select
-        history.member_id,
-        history.tier,
-        daterange(greatest(history.valid_from, members.enrolled_on), history.valid_to) as days,
-        excluded.days as excluded_days
-    from history
-    inner join members on history.member_id = members.member_id
-    left join excluded on history.member_id = excluded.member_id
-    where history.valid_to > members.enrolled_on
+months as (
+    select * from all_months
+    where {{ in_scope('month_start', 'int_tiers__touched_months') }}
 ),
 
--- days on which a member was valid and in one tier; what ends after the as-of date has not ended
-segments as (
+first_month as (
+    select
+        min(months.month_start) as month_start,
+        min(months.month_start) = (select min(all_months.month_start) from all_months) as is_very_first
+    from months
+),
+
+moves as (
     select
         member_id,
-        tier,
-        lower(days) as segment_from,
-        nullif(upper(days), date '9999-12-31') as segment_to
-    from counted
-    where excluded_days is null
-    union all
-    select
-        counted.member_id,
-        counted.tier,
-        lower(segment.days) as segment_from,
-        nullif(upper(segment.days), date '9999-12-31') as segment_to
-    from counted
-    cross join lateral unnest(datemultirange(counted.days) - counted.excluded_days) as segment (days)
-    where counted.excluded_days is not null
+        moved_on,
+        case when {{ is_valid_stage('before_stage_code') }} then before_tier end as before_tier,
+        case when {{ is_valid_stage('after_stage_code') }} then after_tier end as after_tier
+    from {{ ref('int_kpi__moves') }}
+    where moved_on <= (select max(closing_on) from months)
 ),
 
-leaving as (
+movers as (
     select
-        member_id,
-        date_trunc('month', segment_to)::date as month_start,
-        tier
-    from segments
-    where segment_from < date_trunc('month', segment_to)::date
-),
-
-coming as (
-    select
-        segments.member_id,
         months.month_start,
-        segments.tier
-    from segments
-    inner join months on months.month_start = date_trunc('month', segments.segment_from)::date
-    where segments.segment_from <= months.closing_on and (segments.segment_to <= months.closing_on) is not true
+        moves.member_id,
+        (array_agg(moves.before_tier order by moves.moved_on))[1] as from_tier,
+        (array_agg(moves.after_tier order by moves.moved_on desc))[1] as to_tier
+    from moves
+    inner join months on date_trunc('month', moves.moved_on::timestamp)::date = months.month_start
+    where moves.moved_on >= (select month_start from first_month)
+    group by months.month_start, moves.member_id
 ),
 
 moved as (
     select
-        coalesce(leaving.month_start, coming.month_start) as month_start,
-        coalesce(leaving.tier, 'NEW') as from_tier,
-        coalesce(coming.tier, 'X') as to_tier,
+        month_start,
+        from_tier,
+        to_tier,
         count(*) as members
-    from leaving
-    full join coming on leaving.member_id = coming.member_id and leaving.month_start = coming.month_start
-    group by
-        coalesce(leaving.month_start, coming.month_start),
-        coalesce(leaving.tier, 'NEW'),
-        coalesce(coming.tier, 'X')
+    from movers
+    where from_tier is not null or to_tier is not null
+    group by month_start, from_tier, to_tier
 ),
 
-days as (
+-- by how much a tier grew in a month; before the first of them, all that it had
+growth as (
     select
-        tier,
-        segment_from as day,
-        count(*) as begun,
-        0 as ended
-    from segments
-    group by tier, segment_from
+        month_start,
+        to_tier as tier,
+        members
+    from moved
     union all
     select
-        tier,
-        segment_to as day,
-        0 as begun,
-        count(*) as ended
-    from segments
-    where segment_to is not null
-    group by tier, segment_to
-),
-
--- begun and ended within the month: they had not begun before it
-passing as (
+        month_start,
+        from_tier,
+        -members
+    from moved
+    union all
     select
-        tier,
-        date_trunc('month', segment_from)::date as month_start,
-        count(*) as members
-    from segments
-    where segment_from >= date_trunc('month', segment_to)::date
-    group by tier, date_trunc('month', segment_from)::date
+        (first_month.month_start - interval '1 month')::date,
+        side.tier,
+        side.members
+    from first_month
+    inner join moves on first_month.is_very_first and moves.moved_on < first_month.month_start
+    cross join lateral (values (moves.before_tier, -1), (moves.after_tier, 1)) as side (tier, members)
+    {% if not is_full_build() -%}
+    union all
+    select
+        published.month_start,
+        published.to_tier,
+        published.members
+    from first_month
+    inner join ({{ published_rows('tier_migration_monthly', {
+        'month_start': 'date', 'to_tier': 'text', 'members': 'integer'
+    }) }}) as published
+        on (first_month.month_start - interval '1 month')::date = published.month_start
+    where not first_month.is_very_first and published.to_tier <> 'X'
+    {%- endif %}
 ),
 
-kept as (
+opening as (
     select
         months.month_start,
-        days.tier,
-        coalesce(sum(days.begun) filter (where days.day < months.month_start), 0)
-        - coalesce(sum(days.ended), 0)
-        + coalesce(max(passing.members), 0) as members
+        growth.tier,
+        sum(growth.members) as members
     from months
-    inner join days on months.closing_on >= days.day
-    left join passing on months.month_start = passing.month_start and days.tier = passing.tier
-    group by months.month_start, days.tier
+    inner join growth on months.month_start > growth.month_start
+    where growth.tier is not null
+    group by months.month_start, growth.tier
 ),
 
 counts as (
-    select * from moved
+    select
+        month_start,
+        coalesce(from_tier, 'NEW') as from_tier,
+        coalesce(to_tier, 'X') as to_tier,
+        members
+    from moved
     union all
     select
         month_start,
         tier,
         tier,
         members
-    from kept
+    from opening
+    union all
+    select
+        month_start,
+        from_tier,
+        from_tier,
+        -members
+    from moved
+    where from_tier is not null
 ),
 
 final as (
     select
-        counts.month_start,
-        counts.from_tier,
-        counts.to_tier,
-        sum(counts.members)::integer as members
+        month_start,
+        from_tier,
+        to_tier,
+        sum(members)::integer as members
     from counts
-    inner join months on counts.month_start = months.month_start
-    group by counts.month_start, counts.from_tier, counts.to_tier
-    having sum(counts.members) > 0
+    group by month_start, from_tier, to_tier
+    having sum(members) <> 0
 )
 
 select * from final
