@@ -1,5 +1,5 @@
--- Grain: one row per calendar month, tier at its opening and tier at its close, as the source system has them. NEW: not a
--- valid member at the opening; X: no valid member any more at the close.
+-- Grain: one row per calendar month, tier at its opening and tier at its close, as the source system has them. NEW:
+-- not a valid member at the opening; X: no valid member any more at the close.
 -- Who keeps a tier all month is not looked up month by month, but counted: those who had begun before, less those who
 -- have ended by the close.
 {{ config(unique_key=['month_start', 'from_tier', 'to_tier']) }}
@@ -151,8 +151,8 @@ counts as (
     union all
     select
         month_start,
-        tier,
-        tier,
+        tier as from_tier,
+        tier as to_tier,
         members
     from kept
 ),
