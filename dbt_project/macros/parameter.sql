@@ -12,5 +12,5 @@
 
 {# The last day of a tier that was earned on this day: whole months on, to the end of the month. #}
 {% macro tier_valid_until(day) -%}
-    (date_trunc('month', {{ day }}) + ({{ tier_parameter('valid_months') }} + 1) * interval '1 month' - interval '1 day')::date
+    (date_trunc('month', ({{ day }})::timestamp) + ({{ tier_parameter('valid_months') }} + 1) * interval '1 month' - interval '1 day')::date
 {%- endmacro %}

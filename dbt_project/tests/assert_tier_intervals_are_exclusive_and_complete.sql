@@ -1,5 +1,5 @@
--- A member's tier intervals have a length and do not overlap; from enrolment on there is no gap, and the last one is open
--- unless the member was merged away.
+-- A member's tier intervals have a length and do not overlap; from enrolment on there is no gap, and the last one is
+-- open unless the member was merged away.
 with intervals as (
     select
         history.*,

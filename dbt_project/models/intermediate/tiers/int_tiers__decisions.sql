@@ -40,55 +40,51 @@ walk as (
         now.member_id,
         now.step + 1 as step,
         case when decision.reason in ('reversed', 'rules_changed') then due.day else due.day + 1 end as valid_from,
-        outcome.rung,
+        settled.rung,
         decision.reason,
         due.day as decided_on,
         reached.spend_365_amount,
-        (
-            select asked.spend_365_amount from rules as asked
-            where
-                asked.rung = case when decision.reason = 'upgraded' then outcome.rung else now.rung end
-                and asked.valid_from <= due.day
-                and asked.valid_to > due.day
-        ) as spend_asked_amount,
+        asked.spend_365_amount as spend_asked_amount,
         promotions.receipt_id,
         case
-            when not outcome.is_renewed then held.review_on
-            when not outcome.is_free then {{ tier_valid_until('due.day') }}
+            when not settled.is_renewed then held.review_on
+            -- what is had for nothing, and no tier at all, never ends
+            when not earned.asks_nothing then {{ tier_valid_until('due.day') }}
         end as review_on,
         case
-            when outcome.is_renewed then null
-            when decision.reason = 'grace' or due.day > held.review_on then held.review_on + held.grace_days
+            when settled.is_renewed then null
+            when decision.reason = 'grace' or due.day > held.review_on then held.review_on + held_rule.grace_days
         end as grace_to,
-        case when outcome.is_restored then now.below_returns[held.place] else promotions.returned_on end as returned_on,
+        case when settled.is_restored then now.below_returns[held.place] else promotions.returned_on end as returned_on,
         case
             when decision.reason = 'upgraded' then now.below_rungs || now.rung
-            when outcome.is_restored then now.below_rungs[:held.place - 1]
+            when settled.is_restored then now.below_rungs[:held.place - 1]
             else '{}'
         end as below_rungs,
         case
             when decision.reason = 'upgraded' then now.below_reviews || now.review_on
-            when outcome.is_restored then now.below_reviews[:held.place - 1]
+            when settled.is_restored then now.below_reviews[:held.place - 1]
             else '{}'
         end as below_reviews,
         case
             when decision.reason = 'upgraded' then now.below_returns || now.returned_on
-            when outcome.is_restored then now.below_returns[:held.place - 1]
+            when settled.is_restored then now.below_returns[:held.place - 1]
             else '{}'
         end as below_returns
     from walk as now
-    cross join building
+    inner join building on now.valid_from <= building.as_of_date
     -- in grace the tier itself has to be reached again, otherwise a higher one
-    cross join lateral (
+    inner join lateral (
         select min(greatest(states.valid_from, now.valid_from)) as day
         from {{ ref('int_tiers__states') }} as states
         where
             states.member_id = now.member_id
             and states.valid_to > now.valid_from
             and states.rung > now.rung - (now.grace_to is not null)::integer
-    ) as rise
-    cross join lateral (
-        select min(greatest(rules.valid_to, now.valid_from)) as day from rules
+    ) as rise on true
+    inner join lateral (
+        select min(greatest(rules.valid_to, now.valid_from)) as day
+        from rules
         where
             rules.rung = now.rung
             and rules.is_dropped
@@ -99,7 +95,7 @@ walk as (
                     and again.valid_from <= greatest(rules.valid_to, now.valid_from)
                     and again.valid_to > greatest(rules.valid_to, now.valid_from)
             )
-    ) as dropping
+    ) as dropping on true
     -- an order that comes back is nothing to a tier that the spend still reaches
     left join {{ ref('int_tiers__states') }} as after_return
         on
@@ -108,15 +104,15 @@ walk as (
             and now.returned_on >= after_return.valid_from
             and now.returned_on < after_return.valid_to
             and now.rung > after_return.rung
-    cross join lateral (
-        select least(
+    inner join lateral (values (
+        least(
             rise.day,
             coalesce(now.grace_to, now.review_on),
             case when after_return.rung is not null then now.returned_on end,
             dropping.day
-        ) as day
-    ) as due
-    cross join lateral (
+        )
+    )) as due (day) on true
+    inner join lateral (
         select
             states.rung,
             states.spend_365_amount
@@ -124,83 +120,78 @@ walk as (
         where states.member_id = now.member_id and states.valid_from <= due.day
         order by states.valid_from desc
         limit 1
-    ) as reached
+    ) as reached on true
     -- it leads back to the last tier below that is still reached, or whose own order was not returned
-    cross join lateral (
-        select
-            max(place) as place
-        from generate_subscripts(now.below_rungs, 1) as place
+    inner join lateral (
+        select max(below.place) as place
+        from generate_subscripts(now.below_rungs, 1) as below (place)
         where
             after_return.rung is not null
             and due.day = now.returned_on
             and due.day is distinct from dropping.day
-            and (now.below_returns[place] <= due.day and reached.rung < now.below_rungs[place]) is not true
-    ) as back
-    cross join lateral (
-        select
-            back.place,
-            coalesce(now.below_rungs[back.place], now.rung) as rung,
-            case when back.place is null then now.review_on else now.below_reviews[back.place] end as review_on,
-            coalesce((
-                select ruled.grace_days from rules as ruled
-                where
-                    ruled.rung = coalesce(now.below_rungs[back.place], now.rung)
-                    and ruled.valid_from <= due.day
-                    and ruled.valid_to > due.day
-            ), 0) as grace_days
-    ) as held
-    cross join lateral (
-        select case
+            and (now.below_returns[below.place] <= due.day and reached.rung < now.below_rungs[below.place]) is not true
+    ) as back on true
+    -- the tier that is decided about
+    inner join lateral (values (
+        back.place,
+        case when back.place is null then now.rung else now.below_rungs[back.place] end,
+        case when back.place is null then now.review_on else now.below_reviews[back.place] end
+    )) as held (place, rung, review_on) on true
+    left join rules as held_rule
+        on held.rung = held_rule.rung and due.day >= held_rule.valid_from and due.day < held_rule.valid_to
+    inner join lateral (
+        select coalesce(max(rules.rung), 0) as rung
+        from rules
+        where rules.rung < held.rung and rules.valid_from <= due.day and rules.valid_to > due.day
+    ) as step_down on true
+    inner join lateral (values (
+        case
             when due.day = dropping.day then 'rules_changed'
             when held.place is not null then 'reversed'
             when reached.rung > now.rung then 'upgraded'
             when reached.rung = now.rung then 'kept'
-            when now.grace_to is null and held.grace_days > 0 then 'grace'
+            when now.grace_to is null and held_rule.grace_days > 0 then 'grace'
             else 'downgraded'
-        end as reason
-    ) as decision
-    cross join lateral (
-        select
-            is_renewed,
-            decision.reason = 'reversed' and not is_renewed as is_restored,
-            settled.rung,
-            coalesce((
-                select free.asks_nothing from rules as free
-                where free.rung = settled.rung and free.valid_from <= due.day and free.valid_to > due.day
-            ), true) as is_free
-        from (
-            select
-                case
-                    when decision.reason in ('upgraded', 'kept', 'rules_changed') then reached.rung
-                    when decision.reason = 'reversed' and reached.rung >= held.rung then reached.rung
-                    when decision.reason = 'grace' then held.rung
-                    when decision.reason = 'reversed' and (due.day > held.review_on + held.grace_days) is not true
-                        then held.rung
-                    else coalesce((
-                        select max(lower.rung) from rules as lower
-                        where lower.rung < held.rung and lower.valid_from <= due.day and lower.valid_to > due.day
-                    ), 0)
-                end as rung,
-                case decision.reason
-                    when 'grace' then false
-                    when 'reversed' then coalesce(
-                        reached.rung > held.rung
-                        or (
-                            due.day > held.review_on
-                            and (reached.rung = held.rung or due.day > held.review_on + held.grace_days)
-                        ),
-                        false
-                    )
-                    else true
-                end as is_renewed
-        ) as settled
-    ) as outcome
+        end,
+        -- of a tier that is restored after it ended: its grace is over, too
+        coalesce(due.day > held.review_on + coalesce(held_rule.grace_days, 0), false)
+    )) as decision (reason, is_over) on true
+    inner join lateral (values (
+        case
+            when decision.reason = 'grace' then held.rung
+            when decision.reason = 'downgraded' then step_down.rung
+            when decision.reason <> 'reversed' or reached.rung >= held.rung then reached.rung
+            when decision.is_over then step_down.rung
+            else held.rung
+        end,
+        case decision.reason
+            when 'grace' then false
+            when 'reversed'
+                then
+                    reached.rung > held.rung
+                    or decision.is_over
+                    or coalesce(reached.rung = held.rung and due.day > held.review_on, false)
+            else true
+        end
+    )) as outcome (rung, is_renewed) on true
+    inner join lateral (values (
+        outcome.rung,
+        outcome.is_renewed,
+        decision.reason = 'reversed' and not outcome.is_renewed
+    )) as settled (rung, is_renewed, is_restored) on true
+    left join rules as earned
+        on settled.rung = earned.rung and due.day >= earned.valid_from and due.day < earned.valid_to
+    left join rules as asked
+        on
+            case when decision.reason = 'upgraded' then settled.rung else now.rung end = asked.rung
+            and due.day >= asked.valid_from
+            and due.day < asked.valid_to
     left join {{ ref('int_tiers__promotions') }} as promotions
         on
             decision.reason = 'upgraded'
             and now.member_id = promotions.member_id
             and due.day = promotions.promoted_on
-    where now.valid_from <= building.as_of_date and due.day is not null
+    where due.day is not null
 ),
 
 final as (

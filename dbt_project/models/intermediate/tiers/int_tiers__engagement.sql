@@ -32,7 +32,7 @@ dated as (
         account_id,
         {{ app_date('deeds.at') }} as done_on
     from deeds
-    where name in (select name from deliberate) and exists (select 1 from rules)
+    where deeds.name in (select deliberate.name from deliberate) and exists (select 1 from rules)
 ),
 
 final as (

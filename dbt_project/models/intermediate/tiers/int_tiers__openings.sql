@@ -27,11 +27,16 @@ with_rungs as (
         members.judged_from,
         coalesce((
             select max(rules.rung) from rules
-            where rules.asks_nothing and members.judged_from >= rules.valid_from and members.judged_from < rules.valid_to
+            where
+                rules.asks_nothing
+                and members.judged_from >= rules.valid_from
+                and members.judged_from < rules.valid_to
         ), 0) as free_rung,
         coalesce(brought.rung, 0) as brought_rung,
         brought.asks_nothing as brought_asks_nothing,
-        periods.valid_from - 1 as earned_on
+        periods.valid_from - 1 as earned_on,
+        (extract(year from members.judged_from) - extract(year from periods.valid_from - 1)) * 12
+        + extract(month from members.judged_from) - extract(month from periods.valid_from - 1) as months_since
     from members
     left join {{ ref('int_tiers__periods') }} as periods
         on
@@ -46,6 +51,16 @@ with_rungs as (
             and members.judged_from < brought.valid_to
 ),
 
+with_kept_months as (
+    select
+        with_rungs.*,
+        (
+            greatest(ceil(months_since / {{ tier_parameter('valid_months') }}) - 1, 0)
+            * {{ tier_parameter('valid_months') }}
+        )::integer as kept_months
+    from with_rungs
+),
+
 final as (
     select
         member_id,
@@ -55,13 +70,11 @@ final as (
         greatest(free_rung, brought_rung) as rung,
         brought_rung > free_rung as is_brought,
         -- one that ended meanwhile was kept, a whole number of times
-        case when brought_rung > free_rung and not brought_asks_nothing then
-            {{ tier_valid_until("earned_on + make_interval(months => " ~ tier_parameter('valid_months') ~ " * greatest(0, ceil((
-                extract(year from judged_from) * 12 + extract(month from judged_from)
-                - extract(year from earned_on) * 12 - extract(month from earned_on)
-            ) / " ~ tier_parameter('valid_months') ~ ")::integer - 1))") }}
+        case
+            when brought_rung > free_rung and not brought_asks_nothing
+                then {{ tier_valid_until("earned_on + make_interval(months => kept_months)") }}
         end as review_on
-    from with_rungs
+    from with_kept_months
 )
 
 select * from final

@@ -77,7 +77,7 @@ final as (
         and coalesce(dated.purchase_days_365, 0) <= 0
         and coalesce(dated.tenure_days, 0) <= 0
         and coalesce(dated.engagement_30, 0) <= 0 as asks_nothing,
-        dated.valid_to < date '9999-12-31' and dated.valid_to is distinct from dated.next_from as is_dropped
+        (dated.valid_to < date '9999-12-31' and dated.valid_to is distinct from dated.next_from) as is_dropped
     from dated
     inner join ladder on dated.tier = ladder.tier
 )

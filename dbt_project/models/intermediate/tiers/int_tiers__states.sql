@@ -17,11 +17,16 @@ sales as (
     where {{ in_scope('sales.member_id', 'int_tiers__touched_members') }}
 ),
 
+lowest_asked as (
+    select min(spend_365_amount) as spend_365_amount from rules
+    where not asks_nothing
+),
+
 spenders as (
     select member_id
     from sales
     group by member_id
-    having sum(greatest(net_sales_amount, 0)) >= (select min(spend_365_amount) from rules where not asks_nothing)
+    having sum(greatest(net_sales_amount, 0)) >= (select spend_365_amount from lowest_asked)
 ),
 
 money as (
@@ -38,8 +43,22 @@ purchases as (
     from {{ ref('int_members__days') }} as days
     where
         days.counted_until is not null
-        and exists (select 1 from rules where purchase_days_365 is not null)
+        and exists (
+            select 1 from rules
+            where purchase_days_365 is not null
+        )
         and {{ in_scope('days.member_id', 'int_tiers__touched_members') }}
+),
+
+tenures as (
+    select distinct tenure_days from rules
+    where tenure_days is not null
+),
+
+rule_dates as (
+    select valid_from from rules
+    union
+    select valid_to from rules
 ),
 
 events as (
@@ -72,13 +91,13 @@ events as (
     -- long enough a member
     select openings.member_id, openings.enrolled_on + tenures.tenure_days, 0, 0, 0
     from openings
-    cross join (select distinct tenure_days from rules where tenure_days is not null) as tenures
+    cross join tenures
     union all
     -- other rules
-    select openings.member_id, changes.valid_from, 0, 0, 0
+    select openings.member_id, rule_dates.valid_from, 0, 0, 0
     from openings
-    cross join (select distinct valid_from from rules union select valid_to from rules) as changes
-    where changes.valid_from > openings.judged_from and changes.valid_from < date '9999-12-31'
+    cross join rule_dates
+    where rule_dates.valid_from > openings.judged_from and rule_dates.valid_from < date '9999-12-31'
 ),
 
 days as (

@@ -17,18 +17,37 @@ changed_batches as (
     where is_changed
 ),
 
-rules as (
-    select * from {{ ref('int_tiers__rules') }}
+asked as (
+    select bool_or(engagement_30 is not null) as asks_for_engagement from {{ ref('int_tiers__rules') }}
+),
+
+changed_rules as (
+    {{ changes('int_tiers__rules', ['tier']) }}
+),
+
+changed_first_day as (
+    {{ changes('int_tiers__first_day', ['first_business_date']) }}
+),
+
+changed_receipts as (
+    {{ changes('fct_receipt', ['member_id']) }}
+),
+
+changed_identifiers as (
+    {{ changes('bridge_identity', ['member_id']) }}
 ),
 
 -- rules, and the day from which money is known, are everybody's
 changed_for_all as (
     select
-        exists (select 1 from ({{ changes('int_tiers__rules', ['tier']) }}) as rule_changes)
-        or exists (select 1 from ({{ changes('int_tiers__first_day', ['first_business_date']) }}) as day_changes)
+        exists (select 1 from changed_rules)
+        or exists (select 1 from changed_first_day)
         or (
-            exists (select 1 from rules where engagement_30 is not null)
-            and exists (select 1 from changed_batches where feed in ('event_catalogue', 'stores'))
+            (select asks_for_engagement from asked)
+            and exists (
+                select 1 from changed_batches
+                where feed in ('event_catalogue', 'stores')
+            )
         ) as answer
 ),
 
@@ -53,7 +72,7 @@ active_accounts as (
     where
         batches.source = 'app'
         and batches.feed = 'events'
-        and exists (select 1 from rules where engagement_30 is not null)
+        and (select asks_for_engagement from asked)
 ),
 
 -- enrolled or merged on another day, or into another member
@@ -62,9 +81,9 @@ moved as (
 ),
 
 touched as (
-    select member_id from ({{ changes('fct_receipt', ['member_id']) }}) as receipts
+    select member_id from changed_receipts
     union
-    select member_id from ({{ changes('bridge_identity', ['member_id']) }}) as identifiers
+    select member_id from changed_identifiers
     union
     select member_id from moved
     union

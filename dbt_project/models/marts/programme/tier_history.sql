@@ -1,5 +1,5 @@
--- Grain: one row per member and interval [valid_from, valid_to) that began by the as-of date, over which its tier in the
--- source system and the one expected by the rules stay the same, reasons included.
+-- Grain: one row per member and interval [valid_from, valid_to) that began by the as-of date, over which its tier in
+-- the source system and the one expected by the rules stay the same, reasons included.
 {{ config(
     unique_key=['member_id', 'valid_from'],
     scope={'columns': ['member_id'], 'relation': 'int_tiers__touched_members'},
@@ -59,7 +59,8 @@ expected as (
 ),
 
 periods as (
-    select * from {{ ref('int_tiers__periods') }} as periods
+    select periods.*
+    from {{ ref('int_tiers__periods') }} as periods
     where {{ in_scope('periods.member_id', 'int_tiers__touched_members') }}
 ),
 
@@ -116,7 +117,8 @@ final as (
     select
         stretches.member_id,
         stretches.valid_from,
-        case when stretches.valid_to > building.as_of_date then date '9999-12-31' else stretches.valid_to end as valid_to,
+        case when stretches.valid_to > building.as_of_date then date '9999-12-31' else stretches.valid_to end
+            as valid_to,
         coalesce(periods.tier, 'not_fed') as tier,
         periods.reason as tier_reason,
         expected.tier as expected_tier,
