@@ -1,13 +1,13 @@
 -- Grain: one row per receipt on a touched date of a store whose tenders of that date were fed: does what was paid tie
 -- with what was sold? day_gap_rate: the gaps of the chain's day over its money, whatever their sign.
 with receipts as (
-    select * from {{ ref('fct_receipt') }} as fct
-    where {{ in_scope('fct.business_date', 'int_facts__touched_tenders') }}
+    select * from {{ ref('fct_receipt') }}
+    where {{ in_scope('business_date', 'int_facts__touched_tenders') }}
 ),
 
 tenders as (
-    select * from {{ ref('fct_tender') }} as fct
-    where {{ in_scope('fct.business_date', 'int_facts__touched_tenders') }}
+    select * from {{ ref('fct_tender') }}
+    where {{ in_scope('business_date', 'int_facts__touched_tenders') }}
 ),
 
 paid as (

@@ -13,8 +13,8 @@
 ) }}
 
 with events as (
-    select * from {{ ref('stg_app__events') }} as stg
-    where {{ in_scope('stg._batch_id', 'int_release__changed_batches', ['batch_id']) }}
+    select * from {{ ref('stg_app__events') }}
+    where {{ in_scope('_batch_id', 'int_release__changed_batches', ['batch_id']) }}
 ),
 
 final as (

@@ -1,5 +1,5 @@
--- Grain: one row per referral that may differ from the highest published release: it was delivered or replaced since, or
--- its card or account is another member's now.
+-- Grain: one row per referral that may differ from the highest published release: it was delivered or replaced
+-- since, or its card or account is another member's now.
 with delivered as (
     {{ changed_rows('app', 'referrals', ['fed.referral_id']) }}
 ),

@@ -1,4 +1,5 @@
--- Grain: one row per holder and lot: what was put into it. An entry that gives points and names no lot is one of its own.
+-- Grain: one row per holder and lot: what was put into it. An entry that gives points and names no lot is one of its
+-- own.
 with movements as (
     select * from {{ ref('int_points__movements') }}
 ),

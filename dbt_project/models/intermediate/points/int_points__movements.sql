@@ -1,9 +1,9 @@
--- Grain: one row per entry of a touched holder that does not reverse another of its entries, with what the entry comes to
--- once those that reverse it are taken off: as if that part had never been entered. An entry that reverses what is not
--- there counts as itself.
+-- Grain: one row per entry of a touched holder that does not reverse another of its entries, with what the entry comes
+-- to once those that reverse it are taken off: as if that part had never been entered. An entry that reverses what is
+-- not there counts as itself.
 with recursive entries as (
-    select * from {{ ref('fct_points_entry') }} as fct
-    where {{ in_scope('fct.holder_id', 'int_points__touched_holders') }}
+    select * from {{ ref('fct_points_entry') }}
+    where {{ in_scope('holder_id', 'int_points__touched_holders') }}
 ),
 
 undone as (
@@ -43,7 +43,8 @@ reversals as (
         entries.points
     from trails
     inner join entries on trails.entry_id = entries.entry_id
-    where not exists (select 1 from undone where undone.entry_id = trails.named_entry_id)
+    left join undone on trails.named_entry_id = undone.entry_id
+    where undone.entry_id is null
 ),
 
 reversed_points as (
@@ -66,7 +67,8 @@ final as (
         entries.points + coalesce(reversed_points.points, 0) as points
     from entries
     left join reversed_points on entries.entry_id = reversed_points.reversed_entry_id
-    where not exists (select 1 from reversals where reversals.entry_id = entries.entry_id)
+    left join reversals on entries.entry_id = reversals.entry_id
+    where reversals.entry_id is null
 )
 
 select * from final

@@ -1,5 +1,5 @@
--- Grain: one row per entry that takes points and lot that it takes from. What names a lot takes from that one first; the
--- rest, in the order of entry, from the oldest lots that have points left. What no lot can give is overdrawn.
+-- Grain: one row per entry that takes points and lot that it takes from. What names a lot takes from that one first;
+-- the rest, in the order of entry, from the oldest lots that have points left. What no lot can give is overdrawn.
 with movements as (
     select * from {{ ref('int_points__movements') }}
 ),
@@ -46,7 +46,16 @@ named_takings as (
     from named
 ),
 
--- points in a row, the oldest first: a lot lies from give_from to give_to
+named_of_lots as (
+    select
+        holder_id,
+        lot_id,
+        sum(points) as points
+    from named_takings
+    group by holder_id, lot_id
+),
+
+-- points in a row, the oldest first: a lot ends at give_to
 rows_of_lots as (
     select
         lots.holder_id,
@@ -54,21 +63,14 @@ rows_of_lots as (
         lots.points - coalesce(taken.points, 0) as points,
         sum(lots.points - coalesce(taken.points, 0)) over oldest_first as give_to
     from lots
-    left join (
-        select
-            holder_id,
-            lot_id,
-            sum(points) as points
-        from named_takings
-        group by holder_id, lot_id
-    ) as taken on lots.holder_id = taken.holder_id and lots.lot_id = taken.lot_id
+    left join named_of_lots as taken on lots.holder_id = taken.holder_id and lots.lot_id = taken.lot_id
     window oldest_first as (
         partition by lots.holder_id order by lots.opened_at, lots.lot_id
         rows between unbounded preceding and current row
     )
 ),
 
--- and what is taken lies from take_from to take_to in the same row
+-- and what is taken ends at take_to in the same row
 rows_of_takes as (
     select
         takes.holder_id,

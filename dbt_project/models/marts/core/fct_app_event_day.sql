@@ -7,8 +7,8 @@
 ) }}
 
 with counted as (
-    select * from {{ ref('int_events__batch_days') }} as helper
-    where {{ in_scope(['helper.account_id', 'helper.business_date'], 'int_facts__touched_event_days') }}
+    select * from {{ ref('int_events__batch_days') }}
+    where {{ in_scope(['account_id', 'business_date'], 'int_facts__touched_event_days') }}
 ),
 
 days as (

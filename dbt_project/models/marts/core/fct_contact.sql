@@ -7,13 +7,13 @@
 ) }}
 
 with contacts as (
-    select * from {{ ref('stg_app__contacts') }} as stg
-    where {{ in_scope('stg.contact_id', 'int_facts__touched_contacts') }}
+    select * from {{ ref('stg_app__contacts') }}
+    where {{ in_scope('contact_id', 'int_facts__touched_contacts') }}
 ),
 
 states as (
-    select * from {{ ref('stg_app__contact_states') }} as stg
-    where {{ in_scope('stg.contact_id', 'int_facts__touched_contacts') }}
+    select * from {{ ref('stg_app__contact_states') }}
+    where {{ in_scope('contact_id', 'int_facts__touched_contacts') }}
 ),
 
 identified as (

@@ -7,8 +7,8 @@
 ) }}
 
 with versions as (
-    select * from {{ ref('stg_app__feedback') }} as stg
-    where {{ in_scope('stg.ticket_id', 'int_facts__touched_feedback') }}
+    select * from {{ ref('stg_app__feedback') }}
+    where {{ in_scope('ticket_id', 'int_facts__touched_feedback') }}
 ),
 
 newest as (

@@ -7,8 +7,8 @@
 ) }}
 
 with referrals as (
-    select * from {{ ref('stg_app__referrals') }} as stg
-    where {{ in_scope('stg.referral_id', 'int_facts__touched_referrals') }}
+    select * from {{ ref('stg_app__referrals') }}
+    where {{ in_scope('referral_id', 'int_facts__touched_referrals') }}
 ),
 
 referrers as (

@@ -6,11 +6,11 @@
 ) }}
 
 with tenders as (
-    select * from {{ ref('stg_pos__tenders') }} as stg
+    select * from {{ ref('stg_pos__tenders') }}
     where
         -- the date is cheap to compare, the key of every tender ever is not
-        {{ in_scope('stg.business_date', 'int_facts__touched_tenders') }}
-        and {{ in_scope('stg.receipt_id', 'int_facts__touched_tenders') }}
+        {{ in_scope('business_date', 'int_facts__touched_tenders') }}
+        and {{ in_scope('receipt_id', 'int_facts__touched_tenders') }}
 ),
 
 newest as (

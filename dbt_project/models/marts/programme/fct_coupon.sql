@@ -7,8 +7,8 @@
 ) }}
 
 with versions as (
-    select * from {{ ref('stg_app__coupons') }} as stg
-    where {{ in_scope('stg.coupon_id', 'int_facts__touched_coupons') }}
+    select * from {{ ref('stg_app__coupons') }}
+    where {{ in_scope('coupon_id', 'int_facts__touched_coupons') }}
 ),
 
 building as (

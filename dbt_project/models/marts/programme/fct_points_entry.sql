@@ -7,8 +7,8 @@
 ) }}
 
 with entries as (
-    select * from {{ ref('stg_app__points_entries') }} as stg
-    where {{ in_scope('stg.entry_id', 'int_facts__touched_points_entries') }}
+    select * from {{ ref('stg_app__points_entries') }}
+    where {{ in_scope('entry_id', 'int_facts__touched_points_entries') }}
 ),
 
 identified as (

@@ -1,18 +1,18 @@
--- Grain: one row per member with a sale: how often at most its card was used in a day and in a month of days, and whether
--- that is more than one card is good for. It says so and takes nothing from any figure.
+-- Grain: one row per member with a sale: how often at most its card was used in a day and in a month of days, and
+-- whether that is more than one card is good for. It says so and takes nothing from any figure.
 {{ config(
     unique_key=['member_id'],
     scope={'columns': ['member_id'], 'relation': 'int_facts__touched_buyers'},
 ) }}
 
 with receipts as (
-    select * from {{ ref('fct_receipt') }} as fct
-    where {{ in_scope('fct.member_id', 'int_facts__touched_buyers') }}
+    select * from {{ ref('fct_receipt') }}
+    where {{ in_scope('member_id', 'int_facts__touched_buyers') }}
 ),
 
 purchase_days as (
-    select * from {{ ref('fct_purchase_day') }} as fct
-    where {{ in_scope('fct.member_id', 'int_facts__touched_buyers') }}
+    select * from {{ ref('fct_purchase_day') }}
+    where {{ in_scope('member_id', 'int_facts__touched_buyers') }}
 ),
 
 rules as (

@@ -1,4 +1,5 @@
--- Grain: one row per holder and lot of points, as of the as-of date. Open points of all lots are the sum of all entries.
+-- Grain: one row per holder and lot of points, as of the as-of date. Open points of all lots are the sum of all
+-- entries.
 {{ config(
     unique_key=['holder_id', 'lot_id'],
     scope={'columns': ['holder_id'], 'relation': 'int_points__touched_holders'},
@@ -18,8 +19,8 @@ holders as (
     select distinct
         holder_id,
         member_id
-    from {{ ref('fct_points_entry') }} as fct
-    where member_id is not null and {{ in_scope('fct.holder_id', 'int_points__touched_holders') }}
+    from {{ ref('fct_points_entry') }}
+    where member_id is not null and {{ in_scope('holder_id', 'int_points__touched_holders') }}
 ),
 
 taken as (

@@ -1,5 +1,5 @@
--- Grain: one row per contact, state and moment up to the as-of date. step_no: the state's place in the circuit, by which
--- states of one moment are told apart.
+-- Grain: one row per contact, state and moment up to the as-of date. step_no: the state's place in the circuit, by
+-- which states of one moment are told apart.
 with states as (
     {{ active_rows('app', 'contact_states') }}
 ),
