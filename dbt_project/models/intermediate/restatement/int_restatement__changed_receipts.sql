@@ -40,13 +40,21 @@ both_sides as (
         and receipts.receipt_id not in (select heads.receipt_id from heads)
 ),
 
+told as (
+    select
+        both_sides.*,
+        -- what the receipt counts for among those of members
+        case when is_member_receipt then concat_ws(' ', qualifies_at_sale, net_sales_amount) end as member_sales
+    from both_sides
+),
+
 before as (
-    select * from both_sides
+    select * from told
     where not is_new
 ),
 
 after as (
-    select * from both_sides
+    select * from told
     where is_new
 ),
 
@@ -61,14 +69,12 @@ final as (
         before.member_id as old_member_id,
         after.member_id as new_member_id,
         before.receipt_id is not null and after.receipt_id is not null as is_on_both_sides,
-        before.is_member_receipt is distinct from after.is_member_receipt as is_member_change,
-        before.is_qualifying is distinct from after.is_qualifying as is_qualifying_change,
-        before.is_sale_unknown is distinct from after.is_sale_unknown as is_sale_unknown_change,
-        before.qualifies_at_sale is distinct from after.qualifies_at_sale
-        or before.net_sales_amount is distinct from after.net_sales_amount as is_sales_change,
-        case when before.is_member_receipt then (before.qualifies_at_sale, before.net_sales_amount)::text end
-        is distinct from case when after.is_member_receipt then (after.qualifies_at_sale, after.net_sales_amount)::text end
-            as is_member_sales_change
+        (before.is_member_receipt is distinct from after.is_member_receipt) as is_member_change,
+        (before.is_qualifying is distinct from after.is_qualifying) as is_qualifying_change,
+        (before.is_sale_unknown is distinct from after.is_sale_unknown) as is_sale_unknown_change,
+        (before.qualifies_at_sale is distinct from after.qualifies_at_sale)
+        or (before.net_sales_amount is distinct from after.net_sales_amount) as is_sales_change,
+        (before.member_sales is distinct from after.member_sales) as is_member_sales_change
     from before
     full join after on before.receipt_id = after.receipt_id
     cross join restating

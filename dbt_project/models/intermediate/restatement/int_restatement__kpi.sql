@@ -1,5 +1,5 @@
--- Grain: one row per week, level (store, region, hq), its id and column of kpi_weekly to which a restated receipt, member or
--- covered day contributes otherwise than before, cause and batch.
+-- Grain: one row per week, level (store, region, hq), its id and column of kpi_weekly to which a restated receipt,
+-- member or covered day contributes otherwise than before, cause and batch.
 with receipts as (
     select * from {{ ref('int_restatement__receipts') }}
 ),

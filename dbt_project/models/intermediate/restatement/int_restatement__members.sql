@@ -1,6 +1,6 @@
--- Grain: one row per member whose published past this build may have changed, cause and batch: receipts of days that were
--- over, another member that became it or ceased to be, and what was said of it late. A return is no such cause: it changes
--- nothing before its own day.
+-- Grain: one row per member whose published past this build may have changed, cause and batch: receipts of days that
+-- were over, another member that became it or ceased to be, and what was said of it late. A return is no such cause: it
+-- changes nothing before its own day.
 with final as (
     select
         member_id,

@@ -1,5 +1,5 @@
--- Grain: one row per pair of members between whom this build moved an identifier (a card, account, phone or openid; null:
--- nobody's; the same twice: at other dates), cause and batch that names such an identifier.
+-- Grain: one row per pair of members between whom this build moved an identifier (a card, account, phone or openid;
+-- null: nobody's; the same twice: at other dates), cause and batch that names such an identifier.
 with batches as (
     select * from {{ ref('int_restatement__batches') }}
 ),
@@ -8,15 +8,24 @@ changed as (
     {{ changes('bridge_identity', ['identifier_kind', 'identifier', 'member_id', 'valid_from', 'valid_to']) }}
 ),
 
+before as (
+    select * from changed
+    where not is_new
+),
+
+after as (
+    select * from changed
+    where is_new
+),
+
 moves as (
     select distinct
         coalesce(before.identifier_kind, after.identifier_kind) as identifier_kind,
         coalesce(before.identifier, after.identifier) as identifier,
         before.member_id as old_member_id,
         after.member_id as new_member_id
-    from (select * from changed where not is_new) as before
-    full join (select * from changed where is_new) as after
-        on before.identifier_kind = after.identifier_kind and before.identifier = after.identifier
+    from before
+    full join after on before.identifier_kind = after.identifier_kind and before.identifier = after.identifier
     where exists (select 1 from {{ source('release', 'restating') }})
 ),
 

@@ -1,4 +1,4 @@
--- Grain: one row per week, store and stage at its close that a member left or came to by a restatement, cause and batch.
+-- Grain: one row per week, store and stage at its close that a member left or came to by a restatement, cause, batch.
 {{ config(materialized='view') }}
 
 with final as (

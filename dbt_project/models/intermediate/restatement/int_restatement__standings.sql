@@ -39,7 +39,10 @@ stages as (
     select
         false as is_new,
         old_stages.*
-    from ({{ rows_of_base('int_lifecycle__stages', ['member_id', 'stage_code', 'valid_from', 'valid_to']) }}) as old_stages
+    from
+        (
+            {{ rows_of_base('int_lifecycle__stages', ['member_id', 'stage_code', 'valid_from', 'valid_to']) }}
+        ) as old_stages
     where old_stages.member_id in (select members.member_id from members)
     union all
     select
@@ -106,13 +109,13 @@ both_sides as (
         after.closing_stage_code as new_closing_stage_code,
         coalesce(before.has_joined, false) as had_joined,
         coalesce(after.has_joined, false) as has_joined,
-        exists (
+        exists(
             select 1 from purchases
             where
                 purchases.member_id = members.member_id
                 and purchases.business_date between weeks.week_start and weeks.closing_on
         ) as is_purchase_change,
-        exists (
+        exists(
             select 1 from purchases
             where
                 purchases.member_id = members.member_id
