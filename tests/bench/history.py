@@ -93,8 +93,8 @@ def fill(settings: Settings, folder: Path, size: Size, tell: Progress) -> None:
     with db.connect(settings, autocommit=True) as conn:
         conn.execute("create schema bench")
         conn.execute(
-            "create table bench.size as select %s::date as first_date, %s as days, %s as all_days, %s::bigint as members,"
-            " %s::bigint as sales, %s as stores, %s as late_days, %s as products",
+            "create table bench.size as select %s::date as first_date, %s as days, %s as all_days,"
+            " %s::bigint as members, %s::bigint as sales, %s as stores, %s as late_days, %s as products",
             (
                 _first_date(size),
                 size.days,
@@ -137,9 +137,7 @@ def land_day(settings: Settings, root: Path, size: Size, number: int) -> date:
     with db.connect(settings) as conn:
         for (source, feed), (relation, columns) in _FILES.items():
             where = "" if "%(day)s" in relation else "where day = %(day)s"
-            cursor = conn.execute(
-                f"select {columns} from {relation} {where}".encode(), {"day": size.days + number}
-            )
+            cursor = conn.execute(f"select {columns} from {relation} {where}".encode(), {"day": size.days + number})
             rows = cursor.fetchall()
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
@@ -155,9 +153,7 @@ def _first_date(size: Size) -> date:
 
 def _land_reference(root: Path, size: Size) -> None:
     day = _first_date(size)
-    stores = "".join(
-        f"S{number:03d},region {number % 5},Asia/Shanghai,00:00\n" for number in range(size.stores)
-    )
+    stores = "".join(f"S{number:03d},region {number % 5},Asia/Shanghai,00:00\n" for number in range(size.stores))
     _land(root, "reference", "stores", day, f"store_id,region,timezone,day_cutoff\n{stores}", size.stores)
     products = "".join(
         f"{1_000_000 + number},product {number},category {number % _CATEGORIES}\n" for number in range(_PRODUCTS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,7 +70,8 @@ _TYPES = {"jsonb": "json", "timestamp with time zone": "timestamptz", "text": "v
 
 
 def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Path, folder: Path) -> None:
-    """What the models read that no model made: sources and seeds, as they stand."""
+    """What the models read that no model made: sources and seeds, as they stand right after the build."""
+    conn.execute("set timezone = 'UTC'")
     manifest = json.loads((target / "manifest.json").read_text())
     used = {parent for node in manifest["nodes"].values() for parent in node["depends_on"].get("nodes", [])}
     inputs = sorted(
@@ -81,6 +82,12 @@ def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Pat
     with db.connect(settings) as source:
         for schema, table in inputs:
             _copy_table(source, conn, schema, table, folder / "table.csv")
+    # empty again, because the build has ended
+    conn.execute(
+        "insert into release.building by name"
+        " select release_id, as_of_date, batch_change_no, full_refresh, project_sha256, true as is_full"
+        " from release.release where release_id = (select max(release_id) from release.release)"
+    )
 
 
 def _copy_table(
@@ -117,9 +124,27 @@ def _duckdb_type(data_type: str, domain: str | None, precision: int | None, scal
     return _TYPES.get(data_type, data_type)
 
 
-def run(models: Sequence[Model], conn: duckdb.DuckDBPyConnection, release_id: int) -> dict[str, float]:
+def settings(conn: duckdb.DuckDBPyConnection) -> str:
+    """What decides about its speed, in words."""
+    names = ("threads", "memory_limit")
+    values = [conn.execute(f"select current_setting('{name}')").fetchall()[0][0] for name in names]
+    return f"DuckDB {duckdb.__version__} in a file, " + ", ".join(
+        map(" ".join, zip(names, map(str, values), strict=True))
+    )
+
+
+def bytes_of(conn: duckdb.DuckDBPyConnection) -> int:
+    """How large its file is."""
+    conn.execute("checkpoint")
+    size, used = conn.execute("select block_size, used_blocks from pragma_database_size()").fetchall()[0]
+    return int(size) * int(used)
+
+
+def run(models: Sequence[Model], conn: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """Make every model; return the seconds of each."""
     conn.execute(_RANGES)
+    conn.execute(_QUOTIENT)
+    ((release_id,),) = conn.execute("select release_id from release.building").fetchall()
     seconds = {}
     for model in models:
         statements = list(_statements(model, release_id, lambda select: conn.execute(select).fetchall()[0][0]))
@@ -147,6 +172,9 @@ def _statements(model: Model, release_id: int, constant: Callable[[str], Any]) -
             f" select *, {release_id} as _to_release from {place} where false"
         )
 
+
+# Quotients are doubles in DuckDB: an exact half lies now above and now below itself, until it is pushed away from zero.
+_QUOTIENT = "create macro quotient(a, b) as a / b + sign(a) * sign(b) * 1e-9;"
 
 # DuckDB has no ranges: a range of dates is a struct here, several are a list of them in their order.
 _RANGES = """
@@ -177,12 +205,12 @@ create macro range_minus(one, many) as list_filter(
 def translate(text: str, constant: Callable[[str], Any]) -> str:
     """The PostgreSQL SELECT in DuckDB's SQL. constant: the value of a scalar sub-select in DuckDB's SQL."""
     tree = sqlglot.parse_one(text, read="postgres")
-    for rewrite in (_time_of_day, _percentile, _ranges, _series):
+    for rewrite in (_time_of_day, _percentile, _ranges, _series, _iso_week, _division):
         tree = rewrite(tree, constant)
     return tree.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
 
 
-def _time_of_day(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Expression:
+def _time_of_day(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
     """A timestamp less a time of day: DuckDB takes off intervals only."""
     for node in list(tree.find_all(exp.Sub)):
         if isinstance(node.this, exp.AtTimeZone):
@@ -190,7 +218,7 @@ def _time_of_day(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Ex
     return tree
 
 
-def _percentile(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Expression:
+def _percentile(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
     """PostgreSQL's percentile_cont is of doubles, DuckDB's of decimals would be rounded; and which percentile has to
     be a constant there."""
     for node in list(tree.find_all(exp.WithinGroup)):
@@ -203,7 +231,7 @@ def _percentile(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Exp
     return tree
 
 
-def _ranges(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Expression:
+def _ranges(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
     """Ranges and multiranges, by the macros of _RANGES."""
     if not any(node.name == "daterange" for node in tree.find_all(exp.Anonymous)):
         return tree
@@ -219,7 +247,7 @@ def _ranges(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Express
     return tree
 
 
-def _series(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Expression:
+def _series(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
     """Numbers of a series are bigints there, and no bigint can be taken off a date."""
     series = {
         table.alias
@@ -232,6 +260,23 @@ def _series(tree: exp.Expression, constant: Callable[[str], Any]) -> exp.Express
     return tree
 
 
+def _iso_week(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """sqlglot takes the year for the ISO year, and the week for that of the first Monday."""
+    for node in list(tree.find_all(exp.TimeToStr)):
+        if "W" in node.args["format"].name:
+            node.replace(exp.func("strftime", node.this, exp.Literal.string("%G-W%V")))
+    return tree
+
+
+def _division(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """Quotients that are rounded to decimals: PostgreSQL divides decimals exactly."""
+    for cast in list(tree.find_all(exp.Cast)):
+        quotient = cast.this.unnest()
+        if cast.is_type("decimal") and isinstance(quotient, exp.Div):
+            quotient.replace(exp.func("quotient", quotient.this, quotient.expression))
+    return tree
+
+
 def differences(settings: Settings, conn: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> list[str]:
     """How the marts differ: in their rows, or in a sum over a column (of texts: of their lengths and last letters)."""
     found = []
@@ -239,8 +284,9 @@ def differences(settings: Settings, conn: duckdb.DuckDBPyConnection, models: Seq
         for model in models:
             if model.kind == "versioned":
                 columns = conn.execute(
-                    "select column_name, data_type from information_schema.columns where table_catalog = current_catalog()"
-                    " and table_schema = ? and table_name = ? order by ordinal_position",
+                    "select column_name, data_type from information_schema.columns"
+                    " where table_catalog = current_catalog() and table_schema = ? and table_name = ?"
+                    " order by ordinal_position",
                     (model.schema, model.name),
                 ).fetchall()
                 measures = ", ".join(["count(*)", *(_measure(name, data_type) for name, data_type in columns)])
