@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-from tests.bench import alternatives, loading, orchestration, page, reading
+from tests.bench import alternatives, builds, loading, orchestration, page, reading
 from tests.bench.figures import Figure
 
 from memberhouse import db
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
 
-PARTS = ("B1", "B2", "B3", "B4", "B9", "B10", "B11")
+PARTS = ("B1", "B2", "B3", "B4", *builds.PARTS, "B9", "B10", "B11")
 OUT = PROJECT_ROOT / "docs" / "benchmarks"
 _COMMENTS = Path(__file__).with_name("comments.md")
 
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
             figures += loading.events(home, folder, asked.lines // 4, asked.rounds, tell)
         if "B4" in asked.only:
             figures += loading.memory(home, folder, asked.lines, tell)
+        if set(builds.PARTS) & set(asked.only):
+            figures += builds.compare(home, folder, asked.lines, asked.rounds, asked.only, tell)
         if "B9" in asked.only:
             figures += reading.publishing(home, folder, tell)
         if "B10" in asked.only:

@@ -17,6 +17,7 @@ class Figure:
 
     name: such as ``B1``. what, against: in words. unit: ``×`` for a ratio, else ms, s or MB. values: one a
     round. goal, at_most: the goal and its direction. seconds: the times behind a ratio, by side, for orientation.
+    details: a table of what it is made of, its head first.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Figure:
     at_most: bool
     seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     remarks: str = ""
+    details: Sequence[tuple[str, ...]] = ()
 
     @property
     def middle(self) -> float:
@@ -54,6 +56,7 @@ class Figure:
             "met": self.is_met,
             "seconds": {side: list(times) for side, times in self.seconds.items()},
             "remarks": self.remarks,
+            "details": [list(row) for row in self.details],
         }
 
 

@@ -38,6 +38,7 @@ def page(figures: Sequence[Figure], settings: Mapping[str, str], chart_name: str
         for side, times in figure.seconds.items()
     ]
     remarks = [f"- {figure.name}, {figure.what}: {figure.remarks}" for figure in figures if figure.remarks]
+    details = [line for figure in figures if figure.details for line in _details(figure)]
     return "\n".join(
         [
             "# Benchmarks",
@@ -61,10 +62,23 @@ def page(figures: Sequence[Figure], settings: Mapping[str, str], chart_name: str
             "|---|---|---|---|---|---|",
             *dict.fromkeys(seconds),
             "",
+            *details,
             comments.strip(),
             "",
         ]
     )
+
+
+def _details(figure: Figure) -> list[str]:
+    head, *rows = figure.details
+    return [
+        f"{figure.name}, {figure.what}:",
+        "",
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
 
 
 def chart(figures: Sequence[Figure]) -> str:

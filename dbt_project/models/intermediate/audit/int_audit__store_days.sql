@@ -6,46 +6,19 @@ with touched as (
     select * from {{ ref('int_release__touched_dates') }}
 ),
 
-period as (
-    select
-        min(business_date) - 91 as first_date,
-        max(business_date) + 91 as last_date
-    from touched
-),
-
-lines as (
-    select * from {{ ref('fct_receipt_line') }}
-),
-
 priced as (
     select
-        receipt_id,
-        store_id,
-        business_date,
-        sku,
-        unit_price::double precision as unit_price
-    from lines
-    where
-        unit_price > 0
-        and units > 0
-        and business_date between (select first_date from period) and (select last_date from period)
-),
-
-touched_skus as (
-    select distinct priced.sku from priced
-    inner join touched on priced.business_date = touched.business_date
+        lines.store_id,
+        lines.business_date,
+        lines.sku,
+        lines.unit_price::double precision as unit_price
+    from {{ ref('fct_receipt_line') }} as lines
+    inner join touched on lines.business_date = touched.business_date
+    where lines.unit_price > 0 and lines.units > 0
 ),
 
 day_prices as (
-    select
-        sku,
-        store_id,
-        business_date,
-        max(unit_price) as highest,
-        min(unit_price) as lowest
-    from priced
-    where sku in (select sku from touched_skus)
-    group by sku, store_id, business_date
+    select * from {{ ref('int_audit__day_prices') }}
 ),
 
 -- the two most extreme days of a product, so that a day can be held against all the others
@@ -77,7 +50,6 @@ prices as (
             end
         ))::numeric(14, 4) as price_over_lowest
     from priced
-    inner join touched on priced.business_date = touched.business_date
     inner join day_prices
         on
             priced.sku = day_prices.sku
