@@ -1,11 +1,13 @@
-"""A chain of two stores and an app whose rows are put into ``raw`` as the loader leaves them, tokens included."""
+"""A chain of two stores and an app whose rows are put into ``raw`` as the loader leaves them, tokens included; what
+a file brings can be landed and loaded, too."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +16,8 @@ from psycopg.types.json import Jsonb
 
 from memberhouse import db, release
 from memberhouse import warehouse as building
+from memberhouse.landing import NewFile, write_batch
+from memberhouse.load import LoadReport, load_landed
 from memberhouse.settings import Settings
 from memberhouse.sources.raw_tables import ensure_raw_tables
 
@@ -27,17 +31,17 @@ STORES = [
 class Chain:
     """Collects what was delivered; builds and publishes releases of it, and answers what readers see."""
 
-    def __init__(self, settings: Settings, opened_on: date) -> None:
+    def __init__(self, settings: Settings, opened_on: date, stores: Sequence[Mapping[str, Any]] = STORES) -> None:
         self.settings = settings
         self.delivered: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.releases: list[int] = []
         with db.connect(settings) as conn:
             db.ensure_schema(conn)
             ensure_raw_tables(conn)
-        self.deliver("reference", "stores", opened_on, *STORES)
+        self.deliver("reference", "stores", opened_on, *stores)
 
-    def deliver(self, source: str, feed: str, day: date, *rows: Mapping[str, Any]) -> int | None:
-        """A loaded batch of these rows for a business date; its batch_id."""
+    def deliver(self, source: str, feed: str, day: date, *rows: Mapping[str, Any], of_store: str = "all") -> int | None:
+        """A loaded batch of these rows for a business date, of one store or of the whole chain; its batch_id."""
         if not rows:
             return None
         self.delivered[feed].extend(dict(row) | {"entered_on": day} for row in rows)
@@ -45,8 +49,8 @@ class Chain:
         with db.connect(self.settings) as conn:
             (batch_id,) = conn.execute(
                 "insert into ops.batch (source, feed, business_date, store_id, batch_name, state, rows_in, rows_loaded,"
-                " manifest) values (%s, %s, %s, 'all', 'by hand', 'loaded', %s, %s, %s) returning batch_id",
-                (source, feed, day, len(rows), len(rows), Jsonb({"produced_at": _produced_at(day, rows)})),
+                " manifest) values (%s, %s, %s, %s, 'by hand', 'loaded', %s, %s, %s) returning batch_id",
+                (source, feed, day, of_store, len(rows), len(rows), Jsonb({"produced_at": _produced_at(day, rows)})),
             ).fetchone()
             copy = sql.SQL("copy {} (_batch_id, _file_no, _line_no, {}) from stdin").format(
                 sql.Identifier("raw", f"{source}__{feed}"), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -65,6 +69,29 @@ class Chain:
                 (batch_id,),
             )
 
+    def land(
+        self,
+        landing: Path,
+        feed: str,
+        day: date,
+        rows: pd.DataFrame,
+        *,
+        name: str,
+        revision: int = 0,
+    ) -> LoadReport:
+        """A till's batch of a business date through the real loader, produced on the next day; what became of it."""
+        write_batch(
+            landing,
+            source="pos",
+            feed=feed,
+            business_date=day,
+            name=name,
+            revision=revision,
+            produced_at=datetime.combine(day + timedelta(days=1), time(12), UTC),
+            files=[NewFile(f"{feed}.csv", rows.to_csv(index=False).encode(), len(rows))],
+        )
+        return load_landed(self.settings, landing)
+
     def sell(
         self,
         receipt_no: str,
@@ -72,30 +99,43 @@ class Chain:
         *,
         store: str = "S1",
         amount: int = 10,
+        units: int = 1,
         delivered: date | None = None,
         **named: Any,
     ) -> None:
-        """A sale of one unit; ``named`` says by what the member is named, and other columns of the receipt."""
-        self._ring("sale", receipt_no, day, store, 1, amount, delivered or day, named)
+        """A sale of ``units`` at ``amount`` each; ``named`` says by what the member is named, and other columns of
+        the receipt."""
+        lines = [{"quantity": units, "unit_price": amount, "net_amount": units * amount}]
+        self.ring("sale", receipt_no, day, lines, store=store, delivered=delivered, **named)
 
     def take_back(
-        self, receipt_no: str, day: date, sold: tuple[str, date] | None, amount: int = 10, **named: Any
+        self,
+        receipt_no: str,
+        day: date,
+        sold: tuple[str, date] | None,
+        amount: int = 10,
+        *,
+        store: str = "S1",
+        delivered: date | None = None,
+        **named: Any,
     ) -> None:
         """A return of one unit; ``sold``: number and date of the sale that it names; ``named`` as in `sell`."""
         of_sale = {"original_receipt_no": sold[0], "original_business_date": sold[1]} if sold else {}
-        self._ring("return", receipt_no, day, "S1", -1, amount, day, of_sale | named)
+        lines = [{"quantity": -1, "unit_price": amount, "net_amount": -amount}]
+        self.ring("return", receipt_no, day, lines, store=store, delivered=delivered, **(of_sale | named))
 
-    def _ring(
+    def ring(
         self,
         receipt_type: str,
         receipt_no: str,
         day: date,
-        store: str,
-        units: int,
-        price: int,
-        delivered: date,
-        named: Mapping[str, Any],
+        lines: Sequence[Mapping[str, Any]],
+        *,
+        store: str = "S1",
+        delivered: date | None = None,
+        **more: Any,
     ) -> None:
+        """A receipt of any type with its lines, in a batch of its store; ``more``: other columns of the receipt."""
         key = {
             "store_id": store,
             "register_id": "1",
@@ -103,10 +143,11 @@ class Chain:
             "receipt_no": receipt_no,
             "receipt_type": receipt_type,
         }
-        receipt = key | {"sold_at": f"{day}T12:00:00", "net_amount": units * price} | named
-        line = key | {"line_no": 1, "sku": "shirt", "quantity": units, "unit_price": price, "net_amount": units * price}
-        self.deliver("pos", "receipts", delivered, receipt)
-        self.deliver("pos", "receipt_lines", delivered, line)
+        net_amount = sum(line["net_amount"] for line in lines)
+        receipt = key | {"sold_at": f"{day}T12:00:00", "net_amount": net_amount} | more
+        numbered = [key | {"line_no": number, "sku": "shirt"} | dict(line) for number, line in enumerate(lines, 1)]
+        self.deliver("pos", "receipts", delivered or day, receipt, of_store=store)
+        self.deliver("pos", "receipt_lines", delivered or day, *numbered, of_store=store)
 
     def publish(self, as_of: date, *, full_refresh: bool = False) -> int:
         """Build, pass and publish a release of what was delivered so far."""

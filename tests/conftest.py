@@ -112,9 +112,9 @@ def published_sample(_eve_database: Settings, sample_landing: Path) -> Settings:
 
 
 @contextmanager
-def new_warehouse(server_home: Path, name: str) -> Iterator[Settings]:
+def new_warehouse(server_home: Path, name: str, project_root: Path = PROJECT_ROOT) -> Iterator[Settings]:
     """An empty database of this name while it is needed."""
-    settings = _settings(server_home, postgres.create_database(server_home, name))
+    settings = Settings(server_home, postgres.create_database(server_home, name), project_root)
     yield settings
     _drop(settings)
 

@@ -9,7 +9,8 @@ How to use it::
     facts = judge_receipts(receipts, lines)
     daily = stages_by_day(facts, enrolments, member_status, stores, as_of)
     intervals(daily), stage_mix_weekly(daily), stage_migration_weekly(daily)
-    kpi_weekly(daily, facts, stores)
+    kpi_weekly(daily, facts, stores), stocktake_weekly(daily, stores)
+    adaptive_by_day(daily, facts, lines, products, category_cycles)
 
 Inputs are frames with the columns of the landed feeds (``receipts``, ``receipt_lines``, ``enrolments``,
 ``member_status``, ``stores``, ``store_closures``, ``member_assignments``), holding the rows that are in
@@ -29,12 +30,18 @@ Readings of the rules that the words leave open, fixed here:
 * a purchase that is returned after a week's close was still a purchase at that close;
 * a member who leaves the churn base in two ways within one period leaves it by the first; on the same
   day, by closing;
-* the trailing twelve months are the 365 days that end with the close.
+* the trailing twelve months are the 365 days that end with the close;
+* a member's service store is that of the newest assignment, dated by then, of any card that is the member's; of two of
+  one date that of the card by which the member is known, else of the lower number; before the first one, the
+  recruiting store;
+* the category of a purchase day is the one with the highest net amount of merchandise on the day's receipts that
+  qualify at sale; of two with the same amount the first by name; what is in no category does not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -201,6 +208,22 @@ def _said(member_status: pd.DataFrame, members: list[Member], stores: pd.DataFra
     ]
 
 
+def _assigned(member_assignments: pd.DataFrame | None, identity: Identity | None) -> list[tuple[str, date, str]]:
+    """(member_id, day, store) of every assignment, in the order in which they take effect.
+
+    A card that was merged away is the survivor's; its own row, too, is in the store that the card was assigned to.
+    """
+    found = []
+    for row in [] if member_assignments is None else member_assignments.to_dict("records"):
+        card, day = str(row["card_no"]), pd.Timestamp(row["valid_from"]).date()
+        owners = {card, identity.member_of(("card", card)) or card} if identity else {card}
+        found += [(card, day, owner, str(row["service_store_id"])) for owner in owners]
+    # what takes effect last on a day counts
+    found.sort(key=lambda entry: entry[0], reverse=True)
+    found.sort(key=lambda entry: (entry[1], entry[0] == entry[2]))
+    return [(owner, day, store) for _, day, owner, store in found]
+
+
 SETS = {"closed": ("closed", True), "reopened": ("closed", False), "blocked": ("blocked", True)}
 SETS |= {"unblocked": ("blocked", False), "staff": ("staff", True), "not_staff": ("staff", False)}
 SETS |= {"test": ("test", True)}
@@ -224,6 +247,7 @@ DAILY_COLUMNS = (
     "long_gap_end",
     "loyal_threshold_cents",
     "enrolled_on",
+    "merged_on",
     "service_store_id",
 )
 
@@ -267,7 +291,7 @@ def stages_by_day(
     Columns: day, card_no, stage_code, is_valid, is_closed, is_test, r (days since the last purchase day;
     missing: none), n, n365, spend365_cents, long_gap_days and long_gap_end (the latest gap of at least
     180 days; missing: none), loyal_threshold_cents (of the day's quarter; missing: none), enrolled_on,
-    service_store_id.
+    merged_on (9999-12-31: never), service_store_id.
 
     frozen_thresholds: quarter start to cents, for quarters whose threshold is given, not computed.
     identity: who is who; ``card_no`` then is the member's id, and enrolled_on 9999-12-31 for a prospect. Without it
@@ -306,13 +330,9 @@ def stages_by_day(
 
     service = [member.service_store_id for member in members]
     moves: dict[date, list[tuple[int, str]]] = {}
-    if member_assignments is not None:
-        for row in member_assignments.to_dict("records"):
-            if str(row["card_no"]) in place_of:
-                day = pd.Timestamp(row["valid_from"]).date()
-                moves.setdefault(max(day, first_day), []).append(
-                    (place_of[str(row["card_no"])], str(row["service_store_id"]))
-                )
+    for member_id, day, store in _assigned(member_assignments, identity):
+        if member_id in place_of:
+            moves.setdefault(max(day, first_day), []).append((place_of[member_id], store))
 
     cards = np.array([member.member_id for member in members], dtype=object)
     known_from = np.array([member.known_from for member in members], dtype=object)
@@ -392,6 +412,7 @@ def stages_by_day(
             "long_gap_end": np.where(long_gap_end != NEVER, calendar[long_gap_end], None),
             "loyal_threshold_cents": np.full(len(members), np.nan if threshold is None else threshold),
             "enrolled_on": enrolled_on,
+            "merged_on": merged_on,
             "service_store_id": np.array(service, dtype=object),
         }
         for name, values in close_of_day.items():
@@ -405,16 +426,19 @@ def stages_by_day(
 # ------------------------------------------------------------------------------------- what is read from it
 
 
-def intervals(daily: pd.DataFrame) -> pd.DataFrame:
-    """card_no, stage_code, valid_from, valid_to (exclusive; 9999-12-31 when open): equal days joined."""
-    rows: list[tuple[str, str, date, date]] = []
+def intervals(daily: pd.DataFrame, column: str = "stage_code") -> pd.DataFrame:
+    """card_no, stage_code, valid_from, valid_to (exclusive; 9999-12-31 when open): equal days joined.
+
+    column: what is looked at in the place of the stage.
+    """
+    rows: list[tuple[str, Any, date, date]] = []
     for card, days in daily.sort_values(["card_no", "day"], kind="stable").groupby("card_no", sort=True):
-        stages, dates = days["stage_code"].tolist(), days["day"].tolist()
-        turns = [0, *(i for i in range(1, len(stages)) if stages[i] != stages[i - 1]), len(stages)]
+        values, dates = days[column].tolist(), days["day"].tolist()
+        turns = [0, *(i for i in range(1, len(values)) if values[i] != values[i - 1]), len(values)]
         for begin, end in pairwise(turns):
-            until = OPEN_END if end == len(stages) else dates[end]
-            rows.append((str(card), stages[begin], dates[begin], until))
-    return pd.DataFrame(rows, columns=["card_no", "stage_code", "valid_from", "valid_to"])
+            until = OPEN_END if end == len(values) else dates[end]
+            rows.append((str(card), values[begin], dates[begin], until))
+    return pd.DataFrame(rows, columns=["card_no", column, "valid_from", "valid_to"])
 
 
 def weeks(daily: pd.DataFrame, first: date | None = None) -> list[tuple[date, date]]:
@@ -483,7 +507,24 @@ COUNTS = [
 ]
 
 
-def _churn(at: Mapping[date, pd.DataFrame], opening_day: date, close: date) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Leaving:
+    """By day (rows) and card (columns), whether the account is closed (``closed``) and whether the last purchase is a
+    year ago (``lapse``)."""
+
+    closed: pd.DataFrame
+    lapse: pd.DataFrame
+
+
+def _leaving(daily: pd.DataFrame) -> _Leaving:
+    def table(values: pd.Series) -> pd.DataFrame:
+        long = pd.DataFrame({"day": daily["day"], "card_no": daily["card_no"], "value": values.astype(bool)})
+        return long.pivot(index="day", columns="card_no", values="value").eq(True)
+
+    return _Leaving(table(daily["is_closed"]), table(daily["r"] >= 365))
+
+
+def _churn(at: Mapping[date, pd.DataFrame], leaving: _Leaving, opening_day: date, close: date) -> pd.DataFrame:
     """The churn base at ``opening_day``'s close: one row a card with its store and how it left, if it did.
 
     Base: valid, n ≥ 1, r < 365. Left: on the first day after the opening and up to ``close`` on which the
@@ -493,15 +534,17 @@ def _churn(at: Mapping[date, pd.DataFrame], opening_day: date, close: date) -> p
     if opening is None:
         return pd.DataFrame({"store_id": [], "left": []})
     base = opening[opening["is_valid"] & (opening["n"] >= 1) & (opening["r"] < 365)]
-    left = pd.Series("", index=base.index)
-    day = opening_day + ONE_DAY
-    while day <= close:
-        today = at[day].loc[base.index]
-        still = left == ""
-        left[still & (today["r"] >= 365)] = "lapse"
-        left[still & today["is_closed"]] = "closed"
-        day += ONE_DAY
-    return pd.DataFrame({"store_id": base["service_store_id"], "left": left})
+
+    def first_day(table: pd.DataFrame) -> list[date]:
+        window = table.loc[opening_day + ONE_DAY : close, base.index]
+        days = list(window.index)
+        return [days[column.argmax()] if column.any() else OPEN_END for column in window.to_numpy().T]
+
+    left = [
+        "" if closed == lapse == OPEN_END else "closed" if closed <= lapse else "lapse"
+        for closed, lapse in zip(first_day(leaving.closed), first_day(leaving.lapse), strict=True)
+    ]
+    return pd.DataFrame({"store_id": base["service_store_id"], "left": pd.Series(left, index=base.index, dtype=object)})
 
 
 def kpi_weekly(
@@ -513,7 +556,7 @@ def kpi_weekly(
     missing: churned_lapse, churn_rate, churn_base_12m and churned_12m before a year of data, rates with a
     zero denominator. Regions: a store without one is in ``not_fed``.
     """
-    at = _by_day(daily)
+    at, leaving = _by_day(daily), _leaving(daily)
     nobody = daily.iloc[:0].set_index("card_no")
     as_of = daily["day"].max()
     first_day = facts["business_date"].min()
@@ -549,13 +592,13 @@ def kpi_weekly(
         put("purchasers_365", valid[valid["n365"] >= 1].groupby(home).size())
         put("repeat_purchasers_365", valid[valid["n365"] >= 2].groupby(home).size())
 
-        churn = _churn(at, monday - ONE_DAY, close)
+        churn = _churn(at, leaving, monday - ONE_DAY, close)
         put("churn_base", churn.groupby("store_id").size())
         put("churned_lapse", churn[churn["left"] == "lapse"].groupby("store_id").size())
         put("churned_closed", churn[churn["left"] == "closed"].groupby("store_id").size())
         year_ago = close - timedelta(days=365)
         if year_ago >= first_day + timedelta(days=365):
-            year = _churn(at, year_ago, close)
+            year = _churn(at, leaving, year_ago, close)
             put("churn_base_12m", year.groupby("store_id").size())
             put("churned_12m", year[year["left"] != ""].groupby("store_id").size())
 
@@ -656,3 +699,157 @@ def week_is_complete(
         if open_stores and ("all", day) not in landed and any((s, day) not in landed for s in open_stores):
             return False
     return True
+
+
+# ----------------------------------------------------------------------------------------------- the stocktake
+
+
+BECOMES_VALID = ("enrolled", "reopened", "included", "transfer_in")
+CEASES_TO_BE = ("closed", "merged", "excluded", "transfer_out")
+STOCKTAKE = ["opening", *BECOMES_VALID, *CEASES_TO_BE, "closing"]
+
+
+def movements(daily: pd.DataFrame) -> pd.DataFrame:
+    """One row per day, store and movement of one valid member into the store or out of it.
+
+    Each member's close is held against the one of the day before, (valid, service store) on both. Becoming valid:
+    ``enrolled`` on the enrolment day, else ``reopened`` when it was closed the day before and is not any more, else
+    ``included``. Ceasing: ``merged`` on the day of the merge, else ``closed`` when it is closed, else ``excluded``.
+    Valid in another store: ``transfer_out`` of the old one, ``transfer_in`` of the new one.
+    """
+    found: list[tuple[date, str, str, str]] = []
+    by_member = daily.sort_values(["card_no", "day"], kind="stable").groupby("card_no", sort=True)
+    for card, days in by_member:
+        was_valid, was_closed, old_store = False, False, ""
+        for day, valid, closed, enrolled_on, merged_on, store in zip(
+            days["day"],
+            days["is_valid"],
+            days["is_closed"],
+            days["enrolled_on"],
+            days["merged_on"],
+            days["service_store_id"],
+            strict=True,
+        ):
+            if valid and not was_valid:
+                reopened = "reopened" if was_closed and not closed else "included"
+                found.append((day, store, "enrolled" if day == enrolled_on else reopened, str(card)))
+            elif was_valid and not valid:
+                excluded = "closed" if closed else "excluded"
+                found.append((day, old_store, "merged" if day == merged_on else excluded, str(card)))
+            elif valid and store != old_store:
+                found += [(day, old_store, "transfer_out", str(card)), (day, store, "transfer_in", str(card))]
+            was_valid, was_closed, old_store = valid, closed, store
+    return pd.DataFrame(found, columns=["day", "store_id", "movement", "card_no"])
+
+
+def stocktake_weekly(daily: pd.DataFrame, stores: pd.DataFrame, since: date | None = None) -> pd.DataFrame:
+    """week_start, store_id and the columns STOCKTAKE: every store in every week (from ``since``), gross, day by day."""
+    at = _by_day(daily)
+    nobody = daily.iloc[:0].set_index("card_no")
+    moved = movements(daily)
+    moved = moved.assign(week_start=moved["day"].map(week_start))
+    counts = moved.groupby(["week_start", "store_id", "movement"]).size()
+    rows = []
+    for monday, close in weeks(daily, since):
+        if since is not None and monday < since:
+            continue
+        opening, closing = at.get(monday - ONE_DAY, nobody), at.get(close, nobody)
+        for store in sorted(str(row["store_id"]) for row in stores.to_dict("records")):
+            rows.append(
+                {
+                    "week_start": monday,
+                    "store_id": store,
+                    "opening": int((opening["is_valid"] & (opening["service_store_id"] == store)).sum()),
+                    **{
+                        movement: int(counts.get((monday, store, movement), 0))
+                        for movement in (*BECOMES_VALID, *CEASES_TO_BE)
+                    },
+                    "closing": int((closing["is_valid"] & (closing["service_store_id"] == store)).sum()),
+                }
+            )
+    return pd.DataFrame(rows, columns=["week_start", "store_id", *STOCKTAKE])
+
+
+# ------------------------------------------------------------------------------------------- the adaptive band
+
+
+ADAPTIVE_COLUMNS = ("day", "card_no", "adaptive_band", "cycle_days", "cycle_basis")
+DEFAULT_CYCLE_DAYS = Fraction(45)
+OWN_CYCLE_FROM = 4  # purchase days
+
+
+def _times(cycle: Fraction, factor: int, low: int, high: int) -> int:
+    """factor × cycle in whole days, a half day up, at least low and at most high."""
+    return min(max(int(cycle * factor + Fraction(1, 2)), low), high)
+
+
+def band_edges(cycle: Fraction) -> tuple[int, int, int]:
+    """Since how many days without a purchase a member who buys every ``cycle`` days is at risk, dormant, churned."""
+    return _times(cycle, 2, 45, 180), _times(cycle, 4, 90, 365), _times(cycle, 8, 180, 730)
+
+
+def band_at(r: int, edges: tuple[int, int, int]) -> str:
+    """The band r days after the last purchase."""
+    return ("active", "at_risk", "dormant", "churned")[sum(r >= edge for edge in edges)]
+
+
+def _median(numbers: list[int]) -> Fraction:
+    ordered = sorted(numbers)
+    middle = len(ordered) // 2
+    return Fraction(ordered[middle]) if len(ordered) % 2 else Fraction(ordered[middle - 1] + ordered[middle], 2)
+
+
+def adaptive_by_day(
+    daily: pd.DataFrame,
+    facts: pd.DataFrame,
+    lines: pd.DataFrame,
+    products: pd.DataFrame,
+    category_cycles: Mapping[str, int],
+    default_cycle: Fraction = DEFAULT_CYCLE_DAYS,
+) -> pd.DataFrame:
+    """One row per member and day with a band: day, card_no, adaptive_band, cycle_days (a Fraction), cycle_basis.
+
+    The cycle is the median gap between the purchase days that count at the day's close when there are four of them
+    (``own``), else the one of the category of the last of them (``category``), else ``default_cycle`` (``default``).
+    A member who is excluded, not enrolled or has not bought has no band, and no row.
+    """
+    category_of = dict(zip(products["sku"], products["category"], strict=True)) if len(products) else {}
+    spent: dict[tuple[Any, ...], dict[str, int]] = {}
+    merchandise = lines[_flags(lines, "is_merchandise", missing=True).to_numpy()] if len(lines) else lines
+    for row in merchandise.to_dict("records"):
+        category = category_of.get(row.get("sku"))
+        if category is not None and not pd.isna(category):
+            by_category = spent.setdefault(tuple(str(row[column]) for column in RECEIPT_KEY), {})
+            cents = round(float(row["net_amount"]) * 100)
+            by_category[category] = by_category.get(category, 0) + cents
+    bought: dict[str, list[tuple[date, date]]] = {}  # by card: a day and the day on which it stops to count
+    bought_on: dict[tuple[str, date], dict[str, int]] = {}  # by card and day: cents by category
+    for receipt in facts[facts["qualifies_at_sale"]].to_dict("records"):
+        card, day = receipt["card_no"], receipt["business_date"]
+        bought.setdefault(card, []).append((day, OPEN_END if pd.isna(receipt["stopped_on"]) else receipt["stopped_on"]))
+        of_day = bought_on.setdefault((card, day), {})
+        for category, cents in spent.get(tuple(str(receipt[column]) for column in RECEIPT_KEY), {}).items():
+            of_day[category] = of_day.get(category, 0) + cents
+
+    def cycle_on(card: str, day: date) -> tuple[list[date], Fraction, str]:
+        days = sorted({on for on, until in bought.get(card, []) if on <= day < until})
+        if len(days) >= OWN_CYCLE_FROM:
+            return days, _median([(later - earlier).days for earlier, later in pairwise(days)]), "own"
+        totals = bought_on[card, days[-1]] if days else {}
+        favourite = min(totals, key=lambda category: (-totals[category], category)) if totals else None
+        if favourite in category_cycles:
+            return days, Fraction(category_cycles[favourite]), "category"
+        return days, default_cycle, "default"
+
+    rows: list[tuple[date, str, str, Fraction, str]] = []
+    for card, member_days in daily[daily["is_valid"]].groupby("card_no", sort=True):
+        turns = {day for entry in bought.get(str(card), []) for day in entry}  # it can change only on these days
+        seen = date.min
+        for day in member_days["day"]:
+            if seen == date.min or any(seen < turn <= day for turn in turns):
+                days, cycle, basis = cycle_on(str(card), day)
+                edges = band_edges(cycle)
+            seen = day
+            if days:
+                rows.append((day, str(card), band_at((day - days[-1]).days, edges), cycle, basis))
+    return pd.DataFrame(rows, columns=list(ADAPTIVE_COLUMNS))

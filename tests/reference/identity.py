@@ -8,7 +8,8 @@ How to use it::
 
     identity = Identity(stores, as_of, enrolments=…, accounts=…, identity_links=…, receipt_claims=…)
     identity.whose("account", "A1", day)
-    facts = judge_receipts(identity.named(receipts), lines)
+    named = identity.without_tests(identity.named(receipts), member_status)
+    facts = judge_receipts(named, lines)
     daily = stages_by_day(facts, enrolments, member_status, stores, as_of, identity=identity)
 
 Rows are those of the landed feeds, as dictionaries; those of persons carry ``phone_token`` and
@@ -296,6 +297,19 @@ class Identity:
                 if member:
                     return member
         return None
+
+    def without_tests(self, receipts: pd.DataFrame, member_status: pd.DataFrame) -> pd.DataFrame:
+        """Named receipts without those of whoever was marked ``test`` on their day: as if they had never been."""
+        marks = [said for said in self.said(member_status) if said.flag == "test"]
+
+        def is_test(row: Row) -> bool:
+            day, ids = pd.Timestamp(row["business_date"]).date(), set()
+            for said in marks:
+                if said.member_id == row["member_card_no"] and said.day <= day:
+                    (ids.add if said.is_set else ids.discard)(said.of)
+            return bool(ids) and row["receipt_type"] != "void"
+
+        return receipts[[not is_test(row) for row in receipts.to_dict("records")]].reset_index(drop=True)
 
     def said(self, member_status: pd.DataFrame) -> list[Said]:
         """What was said of members, in order: by the id they are known by, and if it is not "closed", by any id."""

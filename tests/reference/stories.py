@@ -75,6 +75,9 @@ class Story:
 
     @property
     def facts(self) -> pd.DataFrame:
+        if not self.receipts:
+            nothing = pd.DataFrame(columns=[*day_by_day.RECEIPT_KEY, "member_card_no", "quantity", "net_amount"])
+            return day_by_day.judge_receipts(nothing, nothing)
         return day_by_day.judge_receipts(pd.DataFrame(self.receipts), pd.DataFrame(self.lines))
 
     @property

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from fractions import Fraction
 
 import pandas as pd
 import pytest
 
 from .day_by_day import (
+    BECOMES_VALID,
+    CEASES_TO_BE,
     OPEN_END,
+    adaptive_by_day,
+    band_at,
+    band_edges,
     intervals,
     kpi_weekly,
     percentile_80_cents,
     stage_migration_weekly,
     stage_mix_weekly,
+    stocktake_weekly,
     week_is_complete,
 )
 from .stories import DAY_0, Story, day
@@ -493,3 +500,133 @@ def test_a_week_is_complete_when_every_open_store_landed_every_day() -> None:
     assert not week_is_complete(MONDAY, landed, stores, closures.iloc[:0], as_of=days[6])
     assert not week_is_complete(MONDAY, landed - {("all", days[3])}, stores, closures, as_of=days[6])
     assert not week_is_complete(MONDAY, landed, stores, closures, as_of=days[5])
+
+
+# ------------------------------------------------------------------------------------- stores and the stocktake
+
+
+NEXT_MONDAY = MONDAY + timedelta(days=7)
+
+
+def assigned(*rows: tuple[str, str, date]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["card_no", "service_store_id", "valid_from"])
+
+
+def stocktake_of(story: Story, as_of: date, assignments: pd.DataFrame | None = None) -> dict[str, dict[str, int]]:
+    """By store the week's lines that are not 0."""
+    daily = story.daily(as_of, member_assignments=assignments)
+    table = stocktake_weekly(daily, story.store_frame, since=NEXT_MONDAY)
+    rows = table[table["week_start"] == NEXT_MONDAY].set_index("store_id").drop(columns="week_start")
+    return {str(store): {name: int(n) for name, n in row.items() if n} for store, row in rows.iterrows()}
+
+
+def test_a_transfer_takes_a_member_to_its_new_store_from_its_day_on() -> None:
+    story = Story().enrols("m", DAY_0)
+    story.buys("", DAY_0)
+    moved = assigned(("m", "B", NEXT_MONDAY + timedelta(days=2)))
+    daily = story.daily(NEXT_MONDAY + timedelta(days=6), member_assignments=moved)
+    assert daily.groupby("service_store_id")["day"].min()["B"] == NEXT_MONDAY + timedelta(days=2)
+    assert stocktake_of(story, NEXT_MONDAY + timedelta(days=6), moved) == {
+        "A": {"opening": 1, "transfer_out": 1},
+        "B": {"transfer_in": 1, "closing": 1},
+    }
+    kpi = kpi_weekly(daily, story.facts, story.store_frame, since=NEXT_MONDAY).set_index("level_id")
+    assert (kpi.loc["A", "opening_members"], kpi.loc["B", "opening_members"]) == (1, 0)
+    assert (kpi.loc["A", "closing_members"], kpi.loc["B", "closing_members"]) == (0, 1)
+
+
+def test_of_assignments_the_newest_by_its_own_date_counts() -> None:
+    story = Story().enrols("m", DAY_0)
+    moves = assigned(("m", "B", day(9)), ("m", "A", day(3)))
+    daily = story.daily(day(12), member_assignments=moves)
+    assert daily.set_index("day")["service_store_id"].loc[[day(2), day(3), day(9), day(12)]].tolist() == [*"AABB"]
+
+
+def test_the_stocktake_is_gross_and_day_by_day() -> None:
+    story = Story().enrols("left and came back", DAY_0).enrols("staff", DAY_0).enrols("new", NEXT_MONDAY)
+    story.says("left and came back", "closed", NEXT_MONDAY).says(
+        "left and came back", "reopened", NEXT_MONDAY + timedelta(days=3)
+    )
+    story.says("staff", "staff", NEXT_MONDAY + timedelta(days=1)).says(
+        "staff", "not_staff", NEXT_MONDAY + timedelta(days=2)
+    )
+    story.enrols("never counted", NEXT_MONDAY).says("never counted", "test", NEXT_MONDAY)
+    assert stocktake_of(story, NEXT_MONDAY + timedelta(days=6)) == {
+        "A": {
+            "opening": 2,
+            "enrolled": 1,
+            "reopened": 1,
+            "included": 1,
+            "closed": 1,
+            "excluded": 1,
+            "closing": 3,
+        },
+        "B": {},
+    }
+
+
+def test_the_stocktake_adds_up() -> None:
+    story = (
+        Story()
+        .enrols("m", DAY_0)
+        .enrols("k", NEXT_MONDAY, store="B")
+        .says("k", "blocked", NEXT_MONDAY + timedelta(days=4))
+    )
+    table = stocktake_weekly(story.daily(NEXT_MONDAY + timedelta(days=30)), story.store_frame)
+    came, went = (table[list(columns)].sum(axis=1) for columns in (BECOMES_VALID, CEASES_TO_BE))
+    assert (table["opening"] + came - went == table["closing"]).all()
+
+
+# ------------------------------------------------------------------------------------- the adaptive band
+
+
+@pytest.mark.parametrize(
+    ("cycle", "edges"),
+    [
+        (Fraction(10), (45, 90, 180)),
+        (Fraction(45, 2), (45, 90, 180)),
+        (Fraction(23), (46, 92, 184)),
+        (Fraction(45), (90, 180, 360)),
+        (Fraction(100), (180, 365, 730)),
+    ],
+)
+def test_the_adaptive_edges_are_multiples_of_the_cycle_within_bounds(cycle: Fraction, edges: tuple[int, ...]) -> None:
+    assert band_edges(cycle) == edges
+    at_edges = [(band_at(edge - 1, edges), band_at(edge, edges)) for edge in edges]
+    assert at_edges == [("active", "at_risk"), ("at_risk", "dormant"), ("dormant", "churned")]
+
+
+def adaptive(story: Story, as_of: date) -> list[tuple[str, int, str]]:
+    """(band, cycle, its basis) at the close of a day, if there is one."""
+    products = pd.DataFrame({"sku": ["milk", "coat"], "category": ["baby", "clothing"]})
+    daily = story.daily(as_of)
+    rows = adaptive_by_day(daily, story.facts, pd.DataFrame(story.lines), products, {"baby": 30})
+    last = rows[rows["day"] == as_of]
+    return list(zip(last["adaptive_band"], last["cycle_days"].map(int), last["cycle_basis"], strict=True))
+
+
+def test_the_cycle_is_the_members_own_from_four_purchase_days_on() -> None:
+    story = Story().enrols("m", DAY_0)
+    for number, on in enumerate((0, 10, 40, 100), 1):
+        story.buys("m", day(on), lines=[{"quantity": 1, "net_amount": 10, "sku": "milk"}])
+        expected = ("active", 30, "own" if number == 4 else "category")
+        assert adaptive(story, day(on)) == [expected]
+    assert adaptive(story, day(159)) == [("active", 30, "own")]
+    assert adaptive(story, day(160)) == [("at_risk", 30, "own")]
+
+
+def test_the_category_is_that_on_which_most_was_spent() -> None:
+    story = Story().enrols("m", DAY_0)
+    story.buys("m", DAY_0, lines=[{"quantity": 1, "net_amount": 10, "sku": "milk"}])
+    story.buys("m", DAY_0, lines=[{"quantity": 1, "net_amount": 11, "sku": "coat"}])
+    assert adaptive(story, DAY_0) == [("active", 45, "default")]
+
+
+def test_a_return_takes_the_own_cycle_back_and_who_is_excluded_has_none() -> None:
+    story = Story().enrols("m", DAY_0)
+    receipts = [story.buys("m", day(on)) for on in (0, 10, 20, 30)]
+    story.gives_back("m", receipts[3], day(30), day(33))
+    story.says("m", "closed", day(35))
+    assert adaptive(story, day(32)) == [("active", 10, "own")]
+    assert adaptive(story, day(33)) == [("active", 45, "default")]
+    assert adaptive(story, day(35)) == []
