@@ -2,7 +2,7 @@
 -- Of the weeks that this build looked at.
 with kpi as (
     select * from {{ ref('kpi_weekly') }}
-    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
+    where {{ in_scope('week_start', 'int_audit__weeks') }}
 ),
 
 levels as (
@@ -36,7 +36,7 @@ mix as (
         stage_code,
         sum(members) as members
     from {{ ref('stage_mix_weekly') }}
-    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
+    where {{ in_scope('week_start', 'int_audit__weeks') }}
     group by week_start, stage_code
 ),
 
@@ -62,7 +62,7 @@ migration as (
         to_stage as stage_code,
         sum(members) as members
     from {{ ref('stage_migration_weekly') }}
-    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
+    where {{ in_scope('week_start', 'int_audit__weeks') }}
     group by week_start, to_stage
 ),
 
@@ -79,7 +79,7 @@ stocktake_gaps as (
             opening + enrolled + reopened + included + transfer_in - closed - merged - excluded - transfer_out - closing
         )), 0) as gap
     from {{ ref('member_stocktake_weekly') }}
-    where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
+    where {{ in_scope('week_start', 'int_audit__weeks') }}
 ),
 
 final as (
@@ -109,7 +109,7 @@ final as (
             select sum(receipts.net_sales_amount)
             from {{ ref('fct_receipt') }} as receipts
             {% if not is_full_build() -%}
-            inner join {{ ref('int_kpi__scope_weeks') }} as weeks
+            inner join {{ ref('int_audit__weeks') }} as weeks
                 on
                     receipts.business_date >= weeks.week_start
                     and receipts.business_date < weeks.week_start + 7
