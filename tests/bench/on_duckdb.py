@@ -71,7 +71,7 @@ _TYPES = {"jsonb": "json", "timestamp with time zone": "timestamptz", "text": "v
 
 def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Path, folder: Path) -> None:
     """What the models read that no model made: sources and seeds, as they stand right after the build."""
-    conn.execute("set timezone = 'UTC'")
+    prepare(conn)
     manifest = json.loads((target / "manifest.json").read_text())
     used = {parent for node in manifest["nodes"].values() for parent in node["depends_on"].get("nodes", [])}
     inputs = sorted(
@@ -88,6 +88,13 @@ def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Pat
         " select release_id, as_of_date, batch_change_no, full_refresh, project_sha256, true as is_full"
         " from release.release where release_id = (select max(release_id) from release.release)"
     )
+
+
+def prepare(conn: duckdb.DuckDBPyConnection) -> None:
+    """What translated SQL takes for granted."""
+    conn.execute("set timezone = 'UTC'")
+    conn.execute(_RANGES)
+    conn.execute(_QUOTIENT)
 
 
 def _copy_table(
@@ -142,8 +149,6 @@ def bytes_of(conn: duckdb.DuckDBPyConnection) -> int:
 
 def run(models: Sequence[Model], conn: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """Make every model; return the seconds of each."""
-    conn.execute(_RANGES)
-    conn.execute(_QUOTIENT)
     ((release_id,),) = conn.execute("select release_id from release.building").fetchall()
     seconds = {}
     for model in models:
@@ -189,6 +194,8 @@ create macro range_merge(many) as list_transform(
     list_zip(range_starts(many), range_ends(many)), lambda pair: {'lower': pair[1], 'upper': pair[2]}
 );
 create macro range_agg(one) as range_merge(list(one));
+create macro ranges_hold(many, day) as
+    len([1 for one in many if one.lower <= day and one.upper > day]) > 0;
 create macro range_minus(one, many) as list_filter(
     list_transform(
         range(len(many) + 1),
@@ -205,7 +212,7 @@ create macro range_minus(one, many) as list_filter(
 def translate(text: str, constant: Callable[[str], Any]) -> str:
     """The PostgreSQL SELECT in DuckDB's SQL. constant: the value of a scalar sub-select in DuckDB's SQL."""
     tree = sqlglot.parse_one(text, read="postgres")
-    for rewrite in (_time_of_day, _percentile, _ranges, _series, _iso_week, _division):
+    for rewrite in (_time_of_day, _percentile, _ranges, _contains, _series, _iso_week, _division):
         tree = rewrite(tree, constant)
     return tree.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
 
@@ -244,6 +251,13 @@ def _ranges(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
             difference.replace(exp.func("range_minus", one, many))
     for side in list(tree.find_all(exp.Lower, exp.Upper)):
         side.replace(exp.Dot(this=side.this, expression=exp.to_identifier(side.key)))
+    return tree
+
+
+def _contains(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """Whether one of several ranges holds a day."""
+    for node in list(tree.find_all(exp.ArrayContainsAll)):
+        node.replace(exp.func("ranges_hold", node.this, node.expression))
     return tree
 
 
