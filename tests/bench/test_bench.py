@@ -15,7 +15,7 @@ from tests.bench.builds import Run, against_tenth
 from tests.bench.figures import Figure, in_turn, ratios
 from tests.bench.history import Size
 from tests.bench.on_duckdb import Model
-from tests.bench.page import chart, table
+from tests.bench.page import chart, page, table
 
 
 def figure(*values: float, goal: float = 0.5, at_most: bool = False) -> Figure:
@@ -55,6 +55,14 @@ def test_ratios_are_of_the_same_round() -> None:
     assert ratios([2.0, 9.0], [4.0, 3.0], factor=2.0) == [1.0, 6.0]
 
 
+def test_a_page_comments_on_its_own_figures() -> None:
+    comments = "## What limits them\n\n**B0.** Its words.\n\nMore of them.\n\n**B1.** Those of another.\n"
+    written = page([figure(0.5)], {}, "chart.svg", comments, ["another.md"])
+    assert "## What limits them\n\n**B0.** Its words.\n\nMore of them.\n" in written
+    assert "Those of another" not in written
+    assert "- Another run: [another.md](another.md)" in written
+
+
 def test_the_chart_names_each_figure() -> None:
     svg = chart([figure(0.4, 0.5), figure(3.0, at_most=True)])
     assert svg.startswith("<svg")
@@ -69,10 +77,10 @@ def test_a_small_run_leaves_a_page_its_chart_and_the_figures(tmp_path: Path) -> 
     figures = json.loads(measured.read_text())["figures"]
     assert [entry["name"] for entry in figures] == ["B1", "B1", "B2", "B2", "B2", "B3", "B4", "B4"]
     assert all(value > 0 for entry in figures for value in entry["values"])
-    page = (tmp_path / "README.md").read_text()
+    written = (tmp_path / f"{measured.stem}.md").read_text()
     (drawn,) = tmp_path.glob("*.svg")
-    assert f"]({drawn.name})" in page
-    assert "What limits them" in page
+    assert f"]({drawn.name})" in written
+    assert "What limits them" in written
 
 
 @pytest.mark.services
@@ -83,14 +91,15 @@ def test_builds_are_compared_on_a_small_history(tmp_path: Path) -> None:
     figures = json.loads(measured.read_text())["figures"]
     assert [entry["name"] for entry in figures] == ["B5", "B6", "B6", "B8", "B8"]
     assert all(value > 0 for entry in figures for value in entry["values"])
-    assert "marts equal in rows and sums" in (tmp_path / "README.md").read_text()
+    assert "marts equal in rows and sums" in (tmp_path / f"{measured.stem}.md").read_text()
 
 
 @pytest.mark.full
 @pytest.mark.services
 def test_a_day_is_compared_with_the_same_day_at_a_tenth_of_the_history(tmp_path: Path) -> None:
     assert main(["--lines", "20000", "--rounds", "1", "--only", "B7", "--out", str(tmp_path)]) == 0
-    assert "| load |" in (tmp_path / "README.md").read_text()
+    (written,) = tmp_path.glob("*-b7.md")
+    assert "| load |" in written.read_text()
 
 
 def ran(name: str, begun: int, ended: int) -> Model:
