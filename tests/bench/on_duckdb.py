@@ -212,9 +212,19 @@ create macro range_minus(one, many) as list_filter(
 def translate(text: str, constant: Callable[[str], Any]) -> str:
     """The PostgreSQL SELECT in DuckDB's SQL. constant: the value of a scalar sub-select in DuckDB's SQL."""
     tree = sqlglot.parse_one(text, read="postgres")
-    for rewrite in (_time_of_day, _percentile, _ranges, _contains, _series, _iso_week, _division):
+    for rewrite in (_any_of_array, _time_of_day, _percentile, _ranges, _contains, _series, _iso_week, _division):
         tree = rewrite(tree, constant)
     return tree.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+
+
+def _any_of_array(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """One of an array of a sub-select's rows: there the array would be one of the values."""
+    for equal in list(tree.find_all(exp.EQ)):
+        array = equal.expression.this.unnest() if isinstance(equal.expression, exp.Any) else None
+        select = array.find(exp.Query) if isinstance(array, exp.Array) else None
+        if select:
+            equal.replace(exp.In(this=equal.this, query=select.subquery()))
+    return tree
 
 
 def _time_of_day(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:

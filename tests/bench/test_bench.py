@@ -137,6 +137,7 @@ def test_days_are_as_large_and_as_late_at_a_tenth_of_the_history() -> None:
 @pytest.mark.parametrize(
     ("postgres", "expected"),
     [
+        ("select 2 = any(array(select x from (values (1), (2)) as v (x)))", True),
         ("select percentile_cont(0.5) within group (order by x) from (values (1), (2)) as v (x)", 1.5),
         ("select to_char(date '2027-01-01', 'IYYY-\"W\"IW')", "2026-W53"),
         ("select (4.30 / nullif(4, 0)::numeric)::numeric(14, 2)", Decimal("1.08")),
