@@ -80,14 +80,14 @@ def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Pat
         if key in used and node["resource_type"] in ("source", "seed")
     )
     with db.connect(settings) as source:
+        # as it was while the models were computed; taken back at the end
+        source.execute(
+            "update release.release set state = 'building'"
+            " where release_id = (select max(release_id) from release.release)"
+        )
         for schema, table in inputs:
             _copy_table(source, conn, schema, table, folder / "table.csv")
-    # empty again, because the build has ended
-    conn.execute(
-        "insert into release.building by name"
-        " select release_id, as_of_date, batch_change_no, full_refresh, project_sha256, true as is_full"
-        " from release.release where release_id = (select max(release_id) from release.release)"
-    )
+        source.rollback()
 
 
 def prepare(conn: duckdb.DuckDBPyConnection) -> None:
@@ -169,13 +169,12 @@ def _statements(model: Model, release_id: int, constant: Callable[[str], Any]) -
         return
     yield f"create table {place} as {select}"
     if model.kind == "versioned":
-        # what this build changed, as macro `changes` reads it: in a full build everything is new
+        # as later models look at what this build changed: in a full build everything is new
+        validity = f"{release_id} as _from_release, 2147483647 as _to_release"
         yield "create schema if not exists history"
-        yield f'create view history."{model.name}__open" as select *, {release_id} as _from_release from {place}'
-        yield (
-            f'create view history."{model.name}__closed" as'
-            f" select *, {release_id} as _to_release from {place} where false"
-        )
+        yield f'create view history."{model.name}" as select *, {validity} from {place}'
+        yield f'create view history."{model.name}__open" as select *, {validity} from {place}'
+        yield f'create view history."{model.name}__closed" as select *, {validity} from {place} where false'
 
 
 # Quotients are doubles in DuckDB: an exact half lies now above and now below itself, until it is pushed away from zero.
