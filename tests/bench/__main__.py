@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         postgres.stop(home)
         shutil.rmtree(folder, ignore_errors=True)
     tell(f"measured in {time.monotonic() - begun:.0f} s")
-    _write(asked.out, asked.lines, figures, settings)
+    _write(asked.out, asked.lines, asked.only, figures, settings)
     print("\n".join(page.table(figures)))
     return 0
 
@@ -88,14 +88,19 @@ def _settings(home: Path, lines: int, rounds: int) -> dict[str, str]:
     }
 
 
-def _write(out: Path, lines: int, figures: Sequence[Figure], settings: dict[str, str]) -> None:
+def _write(out: Path, lines: int, parts: Sequence[str], figures: Sequence[Figure], settings: dict[str, str]) -> None:
+    """The page is README.md when everything was measured; a part of it is a page of its own beside that."""
     out.mkdir(parents=True, exist_ok=True)
-    name = f"{datetime.now(UTC):%Y-%m-%d}-{lines / 1e6:g}m"
+    measured = [] if len(parts) == len(PARTS) else parts
+    name = "-".join([f"{datetime.now(UTC):%Y-%m-%d}-{lines / 1e6:g}m", *(part.lower() for part in measured)])
     (out / f"{name}.json").write_text(
         json.dumps({"settings": settings, "figures": [figure.as_json() for figure in figures]}, indent=1) + "\n"
     )
     (out / f"{name}.svg").write_text(page.chart(figures))
-    (out / "README.md").write_text(page.page(figures, settings, f"{name}.svg", _COMMENTS.read_text(encoding="utf-8")))
+    others = sorted(path.name for path in out.glob("*.md") if path.name != "README.md")
+    (out / (f"{name}.md" if measured else "README.md")).write_text(
+        page.page(figures, settings, f"{name}.svg", _COMMENTS.read_text(encoding="utf-8"), [] if measured else others)
+    )
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def compare(server: Path, folder: Path, lines: int, rounds: int, parts: Sequence
         tenth.build(history.LAST_DATE, full=True)
         tenth.publish()
         days, days_of_tenth = _extra_days([whole, tenth], rounds, tell)
-        figures += _against_tenth(size, days, days_of_tenth)
+        figures += against_tenth(size, days, days_of_tenth)
     elif "B8" in parts:
         (days,) = _extra_days([whole], rounds, tell)
     if "B8" in parts:
@@ -198,7 +198,7 @@ def _against_duckdb(place: Place, built: Run, peak: float, folder: Path, tell: P
     ]
 
 
-def _against_tenth(size: history.Size, days: Sequence[Run], days_of_tenth: Sequence[Run]) -> list[Figure]:
+def against_tenth(size: history.Size, days: Sequence[Run], days_of_tenth: Sequence[Run]) -> list[Figure]:
     """B7: the extra day, after all of the history and after a tenth of it."""
     sides = {"all": days, "a tenth": days_of_tenth}
     names = sorted(

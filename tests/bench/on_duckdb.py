@@ -71,7 +71,7 @@ _TYPES = {"jsonb": "json", "timestamp with time zone": "timestamptz", "text": "v
 
 def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Path, folder: Path) -> None:
     """What the models read that no model made: sources and seeds, as they stand right after the build."""
-    conn.execute("set timezone = 'UTC'")
+    prepare(conn)
     manifest = json.loads((target / "manifest.json").read_text())
     used = {parent for node in manifest["nodes"].values() for parent in node["depends_on"].get("nodes", [])}
     inputs = sorted(
@@ -80,14 +80,21 @@ def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Pat
         if key in used and node["resource_type"] in ("source", "seed")
     )
     with db.connect(settings) as source:
+        # as it was while the models were computed; taken back at the end
+        source.execute(
+            "update release.release set state = 'building'"
+            " where release_id = (select max(release_id) from release.release)"
+        )
         for schema, table in inputs:
             _copy_table(source, conn, schema, table, folder / "table.csv")
-    # empty again, because the build has ended
-    conn.execute(
-        "insert into release.building by name"
-        " select release_id, as_of_date, batch_change_no, full_refresh, project_sha256, true as is_full"
-        " from release.release where release_id = (select max(release_id) from release.release)"
-    )
+        source.rollback()
+
+
+def prepare(conn: duckdb.DuckDBPyConnection) -> None:
+    """What translated SQL takes for granted."""
+    conn.execute("set timezone = 'UTC'")
+    conn.execute(_RANGES)
+    conn.execute(_QUOTIENT)
 
 
 def _copy_table(
@@ -142,8 +149,6 @@ def bytes_of(conn: duckdb.DuckDBPyConnection) -> int:
 
 def run(models: Sequence[Model], conn: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """Make every model; return the seconds of each."""
-    conn.execute(_RANGES)
-    conn.execute(_QUOTIENT)
     ((release_id,),) = conn.execute("select release_id from release.building").fetchall()
     seconds = {}
     for model in models:
@@ -164,13 +169,12 @@ def _statements(model: Model, release_id: int, constant: Callable[[str], Any]) -
         return
     yield f"create table {place} as {select}"
     if model.kind == "versioned":
-        # what this build changed, as macro `changes` reads it: in a full build everything is new
+        # as later models look at what this build changed: in a full build everything is new
+        validity = f"{release_id} as _from_release, 2147483647 as _to_release"
         yield "create schema if not exists history"
-        yield f'create view history."{model.name}__open" as select *, {release_id} as _from_release from {place}'
-        yield (
-            f'create view history."{model.name}__closed" as'
-            f" select *, {release_id} as _to_release from {place} where false"
-        )
+        yield f'create view history."{model.name}" as select *, {validity} from {place}'
+        yield f'create view history."{model.name}__open" as select *, {validity} from {place}'
+        yield f'create view history."{model.name}__closed" as select *, {validity} from {place} where false'
 
 
 # Quotients are doubles in DuckDB: an exact half lies now above and now below itself, until it is pushed away from zero.
@@ -189,6 +193,8 @@ create macro range_merge(many) as list_transform(
     list_zip(range_starts(many), range_ends(many)), lambda pair: {'lower': pair[1], 'upper': pair[2]}
 );
 create macro range_agg(one) as range_merge(list(one));
+create macro ranges_hold(many, day) as
+    len([1 for one in many if one.lower <= day and one.upper > day]) > 0;
 create macro range_minus(one, many) as list_filter(
     list_transform(
         range(len(many) + 1),
@@ -205,9 +211,19 @@ create macro range_minus(one, many) as list_filter(
 def translate(text: str, constant: Callable[[str], Any]) -> str:
     """The PostgreSQL SELECT in DuckDB's SQL. constant: the value of a scalar sub-select in DuckDB's SQL."""
     tree = sqlglot.parse_one(text, read="postgres")
-    for rewrite in (_time_of_day, _percentile, _ranges, _series, _iso_week, _division):
+    for rewrite in (_any_of_array, _time_of_day, _percentile, _ranges, _contains, _series, _iso_week, _division):
         tree = rewrite(tree, constant)
     return tree.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+
+
+def _any_of_array(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """One of an array of a sub-select's rows: there the array would be one of the values."""
+    for equal in list(tree.find_all(exp.EQ)):
+        array = equal.expression.this.unnest() if isinstance(equal.expression, exp.Any) else None
+        select = array.find(exp.Query) if isinstance(array, exp.Array) else None
+        if select:
+            equal.replace(exp.In(this=equal.this, query=select.subquery()))
+    return tree
 
 
 def _time_of_day(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
@@ -244,6 +260,13 @@ def _ranges(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
             difference.replace(exp.func("range_minus", one, many))
     for side in list(tree.find_all(exp.Lower, exp.Upper)):
         side.replace(exp.Dot(this=side.this, expression=exp.to_identifier(side.key)))
+    return tree
+
+
+def _contains(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """Whether one of several ranges holds a day."""
+    for node in list(tree.find_all(exp.ArrayContainsAll)):
+        node.replace(exp.func("ranges_hold", node.this, node.expression))
     return tree
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -30,8 +31,14 @@ def table(figures: Sequence[Figure]) -> list[str]:
     return lines
 
 
-def page(figures: Sequence[Figure], settings: Mapping[str, str], chart_name: str, comments: str) -> str:
-    """The whole Markdown page."""
+def page(
+    figures: Sequence[Figure],
+    settings: Mapping[str, str],
+    chart_name: str,
+    comments: str,
+    others: Sequence[str] = (),
+) -> str:
+    """The whole Markdown page. others: pages of other runs that lie beside it."""
     seconds = [
         f"| {figure.name} | {figure.what} | {side} | {min(times):.2f} | {median(times):.2f} | {max(times):.2f} |"
         for figure in figures
@@ -52,6 +59,8 @@ def page(figures: Sequence[Figure], settings: Mapping[str, str], chart_name: str
             "",
             *remarks,
             "",
+            *(f"- Another run: [{name}]({name})" for name in others),
+            *([""] if others else []),
             "## Settings",
             "",
             *(f"- {name}: {value}" for name, value in settings.items()),
@@ -63,10 +72,17 @@ def page(figures: Sequence[Figure], settings: Mapping[str, str], chart_name: str
             *dict.fromkeys(seconds),
             "",
             *details,
-            comments.strip(),
+            _of_those(comments, figures),
             "",
         ]
     )
+
+
+def _of_those(comments: str, figures: Sequence[Figure]) -> str:
+    """The comments whose paragraph begins with the number of a figure, below their heading."""
+    head, *paragraphs = re.split(r"^(?=\*\*B\d+\.\*\*)", comments.strip(), flags=re.MULTILINE)
+    names = {f"**{figure.name}.**" for figure in figures}
+    return "".join([head, *(text for text in paragraphs if text.split(maxsplit=1)[0] in names)]).strip()
 
 
 def _details(figure: Figure) -> list[str]:
