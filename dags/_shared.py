@@ -121,8 +121,8 @@ def skipped_if_overtaken() -> Iterator[None]:
 
 
 def judge_group(group: str, release_id: int) -> str:
-    """Judge a release for one consistency group; fails the task when it is held, skips it when the group has no marts.
-    Returns what was found."""
+    """Judge a release for one consistency group, and return what was found. Fails the task when it is held; skips it
+    when the group has no marts, or is held only because the one that it rests on is."""
     from memberhouse.gate import evaluate
     from memberhouse.release import shown
     from memberhouse.settings import Settings
@@ -131,6 +131,8 @@ def judge_group(group: str, release_id: int) -> str:
     with skipped_if_overtaken():
         verdicts = evaluate(settings, release_id, group=group)
     for verdict in verdicts:
+        if verdict.is_held_with_base:
+            raise AirflowSkipException(f"release held: {verdict.reason}")
         if verdict.verdict != "passed":
             raise AirflowFailException(f"release held: {verdict.reason}")
         return f"{group}: {verdict.reason}"

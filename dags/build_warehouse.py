@@ -2,7 +2,8 @@
 
 **Purpose.** Build the marts as of a business date as a candidate release (dbt), let the gate judge it
 (Great Expectations), and point readers at it if it passed. Each consistency group (marts that are published together)
-has a gate and a release of its own, so that what is wrong with one holds up no other.
+has a gate and a release of its own. What is wrong with the programme holds up nothing else; what is wrong with the
+core's facts holds the programme too, which is made of them.
 
 **Schedule.** Whenever `ingest_pos` or `ingest_app` has delivered. It builds as of the day up to which both have, so
 half a day is never published; with nothing new by then it is skipped. By hand at any time, for the date given as
@@ -27,6 +28,7 @@ is published already changes nothing. One run at a time; a database lock keeps b
 from datetime import date
 
 from airflow.sdk import Param, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from _shared import BI, RAW_APP, RAW_POS, TASK_DEFAULTS, delivered_with_news, judge_group, publish_group
 
@@ -53,7 +55,10 @@ def build_warehouse():
 
     @task
     def gate(group: str, ti=None) -> str:
-        return judge_group(group, ti.xcom_pull(task_ids="build")["release_id"])
+        built = ti.xcom_pull(task_ids="build")
+        if built is None:
+            raise AirflowSkipException("Nothing was built.")
+        return judge_group(group, built["release_id"])
 
     @task
     def release(group: str, ti=None, outlet_events=None) -> None:
@@ -61,11 +66,12 @@ def build_warehouse():
         publish_group(group, built["release_id"])
         outlet_events[BI[group]].extra = built
 
-    built = build()
+    before, rule = build(), "all_success"
     for group, asset in BI.items():
-        judge = gate.override(task_id=f"gate_{group}")
-        publish = release.override(task_id=f"release_{group}", outlets=[asset])
-        built >> judge(group) >> publish(group)
+        judged = gate.override(task_id=f"gate_{group}", trigger_rule=rule)(group)
+        before >> judged >> release.override(task_id=f"release_{group}", outlets=[asset])(group)
+        # a group is judged whatever became of the one before it, on which it may rest
+        before, rule = judged, "all_done"
 
 
 build_warehouse()

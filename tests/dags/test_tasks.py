@@ -277,7 +277,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def verdict(state: str, reason: str) -> Any:
-    return SimpleNamespace(verdict=state, reason=reason)
+    return SimpleNamespace(verdict=state, reason=reason, is_held_with_base=False)
 
 
 def test_a_held_group_fails_its_own_gate_at_once_with_the_reason(task: Any, home: Path, judged: dict[str, Any]) -> None:
@@ -290,6 +290,24 @@ def test_a_held_group_fails_its_own_gate_at_once_with_the_reason(task: Any, home
     with pytest.raises(AirflowFailException, match="store 367: net sales 100 times the usual"):
         task("build_warehouse", "gate_core")("core", ti=TI)
     assert task("build_warehouse", "gate_programme")("programme", ti=TI) == "programme: 12 checks"
+
+
+def test_a_group_held_with_the_one_it_rests_on_is_skipped_so_that_one_cause_is_told_once(
+    task: Any, home: Path, judged: dict[str, Any]
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    judged["programme"] = verdict("held", "the group core is held")
+    judged["programme"].is_held_with_base = True
+    with pytest.raises(AirflowSkipException, match="the group core is held"):
+        task("build_warehouse", "gate_programme")("programme", ti=TI)
+
+
+def test_nothing_is_judged_when_nothing_was_built(task: Any, home: Path) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with pytest.raises(AirflowSkipException, match="Nothing was built"):
+        task("build_warehouse", "gate_programme")("programme", ti=SimpleNamespace(xcom_pull=lambda task_ids: None))
 
 
 def test_a_group_without_marts_is_skipped_and_one_that_is_out_goes_on(

@@ -81,4 +81,4 @@ def test_the_graph_of_a_published_day_is_green(page: Page, url: str, published_d
     page.get_by_role("button", name="Show Graph").click()
     for task_id in ("build", "gate_core", "release_core"):
         expect(page.get_by_test_id(f"rf__node-{task_id}")).to_contain_text("success")
-    expect(page.locator(".react-flow__edge")).to_have_count(2)
+    expect(page.locator(".react-flow__edge")).to_have_count(4)

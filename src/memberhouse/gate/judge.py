@@ -72,13 +72,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's decision on one release and consistency group; verdict: ``passed`` or ``held``."""
+    """The gate's decision on one release and consistency group; verdict: ``passed`` or ``held``.
+
+    is_held_with_base: the group whose facts it is made of is held, and that is the reason.
+    """
 
     release_id: int
     group_name: str
     verdict: str
     reason: str
     checks: list[Check] = field(default_factory=list)
+    is_held_with_base: bool = False
 
 
 def evaluate(settings: Settings, release_id: int | None = None, *, group: str | None = None) -> list[Verdict]:
@@ -102,7 +106,9 @@ def _evaluate(settings: Settings, conn: psycopg.Connection, asked: int | None, g
         verdicts = []
         for group_name in groups:
             if group is None or group == group_name:
-                verdict = _judge(settings, conn, release_id, group_name)
+                verdict = _held_with_base(conn, release_id, group_name) or _judge(
+                    settings, conn, release_id, group_name
+                )
                 _record(conn, verdict)
                 verdicts.append(verdict)
         conn.commit()
@@ -113,6 +119,8 @@ def _evaluate(settings: Settings, conn: psycopg.Connection, asked: int | None, g
             step.state = "held"
             step.next_action = "docs/runbook.md, “Release held”"
         for verdict in held:
+            if verdict.is_held_with_base:  # the one cause was told with the other group
+                continue
             alerts.raise_alert(
                 settings,
                 f"release held: {verdict.reason}",
@@ -135,12 +143,27 @@ def _to_judge(conn: psycopg.Connection, asked: int | None) -> tuple[int, list[st
         what = "There is no release" if row is None else f"Release {row[0]} is {row[1]}, not built"
         raise MemberhouseError(f"{what}: there is nothing to judge.", "“memberhouse build --as-of DATE”")
     groups = conn.execute(
-        "select distinct t.group_name from release.versioned_table as t where t.last_release_id = %(release_id)s"
-        " and not exists (select 1 from release.current as c where c.group_name = t.group_name"
-        " and c.release_id = %(release_id)s) order by t.group_name",
+        "select g.group_name from release.consistency_group as g where exists ("
+        "select 1 from release.versioned_table as t where t.group_name = g.group_name"
+        " and t.last_release_id = %(release_id)s)"
+        " and not exists (select 1 from release.current as c where c.group_name = g.group_name"
+        " and c.release_id = %(release_id)s) order by g.rests_on nulls first, g.group_name",
         {"release_id": row[0]},
     ).fetchall()
     return row[0], [name for (name,) in groups]
+
+
+def _held_with_base(conn: psycopg.Connection, release_id: int, group_name: str) -> Verdict | None:
+    """The verdict on a group whose base was held in this release: what is made of doubtful facts is doubtful."""
+    row = conn.execute(
+        "select v.group_name, v.reason from release.consistency_group as g inner join release.verdict as v"
+        " on v.group_name = g.rests_on and v.release_id = %s where g.group_name = %s and v.verdict = 'held'",
+        (release_id, group_name),
+    ).fetchone()
+    if row is None:
+        return None
+    reason = f"the group {row[0]}, of whose facts it is made, is held: {row[1]}"
+    return Verdict(release_id, group_name, "held", reason, is_held_with_base=True)
 
 
 def _judge(settings: Settings, conn: psycopg.Connection, release_id: int, group_name: str) -> Verdict:
