@@ -66,7 +66,13 @@ def models_of_last_build(target: Path) -> list[Model]:
 
 # DuckDB's decimals have a scale, those of the raw domains have a range.
 _DOMAINS = {"money": "decimal(14, 2)", "price": "decimal(14, 4)", "quantity": "decimal(14, 3)"}
-_TYPES = {"jsonb": "json", "timestamp with time zone": "timestamptz", "text": "varchar", "integer": "integer"}
+_TYPES = {
+    "jsonb": "json",
+    "ARRAY": "bigint[]",
+    "timestamp with time zone": "timestamptz",
+    "text": "varchar",
+    "integer": "integer",
+}
 
 
 def copy_inputs(settings: Settings, conn: duckdb.DuckDBPyConnection, target: Path, folder: Path) -> None:
@@ -95,6 +101,7 @@ def prepare(conn: duckdb.DuckDBPyConnection) -> None:
     conn.execute("set timezone = 'UTC'")
     conn.execute(_RANGES)
     conn.execute(_QUOTIENT)
+    conn.execute(_NUM_NULLS)
     # nothing is published yet
     conn.execute("create schema release; create macro release.visible(of_group) as 0")
 
@@ -104,7 +111,7 @@ def _copy_table(
 ) -> None:
     columns = source.execute(
         "select column_name, data_type, domain_name, numeric_precision, numeric_scale from information_schema.columns"
-        " where table_schema = %s and table_name = %s and data_type <> 'ARRAY' order by ordinal_position",
+        " where table_schema = %s and table_name = %s order by ordinal_position",
         (schema, table),
     ).fetchall()
     definitions = ", ".join(
@@ -113,7 +120,9 @@ def _copy_table(
     )
     conn.execute(f'create schema if not exists "{schema}"; create table "{schema}"."{table}" ({definitions})')
     statement = sql.SQL(r"copy (select {} from {}) to stdout (format csv, null '\N')").format(
-        sql.SQL(", ").join(sql.Identifier(column[0]) for column in columns), sql.Identifier(schema, table)
+        # arrays are batches behind restatements, of which a first build has none
+        sql.SQL(", ").join(sql.SQL("null") if kind == "ARRAY" else sql.Identifier(name) for name, kind, *_ in columns),
+        sql.Identifier(schema, table),
     )
     with file.open("wb") as out, source.cursor().copy(statement) as rows:
         for piece in rows:
@@ -181,6 +190,12 @@ def _statements(model: Model, release_id: int, constant: Callable[[str], Any]) -
 
 # Quotients are doubles in DuckDB: an exact half lies now above and now below itself, until it is pushed away from zero.
 _QUOTIENT = "create macro quotient(a, b) as a / b + sign(a) * sign(b) * 1e-9;"
+
+# A macro has a fixed number of parameters, and may stand for several numbers of them.
+_NUM_NULLS = "create macro num_nulls" + ", ".join(
+    f"({', '.join(names)}) as {' + '.join(f'({name} is null)::integer' for name in names)}"
+    for names in ("abcdefgh"[:count] for count in range(1, 9))
+)
 
 # DuckDB has no ranges: a range of dates is a struct here, several are a list of them in their order.
 _RANGES = """
