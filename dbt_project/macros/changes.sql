@@ -26,6 +26,31 @@ names without their alias.
 
 
 {#
+The same once more for one column, in words that a view's index is used by. A join with a scope is never carried into a
+view that begins with a WITH, so that all of it would be computed first; a comparison with an array is.
+condition: on the relation's rows.
+#}
+{% macro in_scope_by_index(column, relation, key=none, condition='true') -%}
+    {%- if execute and is_full_build() -%}
+    true
+    {%- else -%}
+    {{ column }} = any(array(select distinct {{ key or column }} from {{ ref(relation) }} where {{ condition }}))
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The release that is being built (newest) and the one that it starts from (base), as numbers; 0 outside of a build. #}
+{% macro building_bounds() -%}
+    {%- if not execute -%}
+        {% do return({'base': 0, 'newest': 0}) %}
+    {%- endif -%}
+    {%- set row = run_query(
+        'select coalesce(max(base_release_id), 0), coalesce(max(release_id), 0) from release.building')[0] -%}
+    {% do return({'base': row[0], 'newest': row[1]}) %}
+{%- endmacro %}
+
+
+{#
 The rows of a versioned model that changed since the release that this build starts from, as they are now (is_new) and
 as they were published. Both sides of a changed row; one side of one that came or went. Scopes of later models are made
 of it. When a group is held, the build starts from its newest published release, and what other groups published since
@@ -33,21 +58,22 @@ counts as changed.
 #}
 {% macro changes(mart, columns) -%}
     {%- set model = ref(mart) -%}
-    {%- set building = source('release', 'building') -%}
-    {#- two ends, though nothing is newer than the release that is built: the planner takes a range for a narrow one -#}
-    {%- set base = '(select building.base_release_id from ' ~ building ~ ' as building)' -%}
-    {%- set newest = '(select building.release_id from ' ~ building ~ ' as building)' -%}
+    {#- numbers, not look-ups: the planner has to see that hardly any row lies between them -#}
+    {%- set building = building_bounds() -%}
     select
         {{ columns | join(',\n        ') }},
         true as is_new
     from history.{{ adapter.quote(mart ~ '__open') }}
-    where _from_release > {{ base }} and _from_release <= {{ newest }}
+    where _from_release > {{ building.base }} and _from_release <= {{ building.newest }}
     union all
     select
         {{ columns | join(',\n        ') }},
         false as is_new
     from history.{{ adapter.quote(mart ~ '__closed') }}
-    where _to_release > {{ base }} and _to_release <= {{ newest }} and _from_release <= {{ base }}
+    where
+        _to_release > {{ building.base }}
+        and _to_release <= {{ building.newest }}
+        and _from_release <= {{ building.base }}
 {%- endmacro %}
 
 
@@ -56,7 +82,7 @@ The rows of a versioned model as they were in the release that this build starts
 #}
 {% macro rows_of_base(mart, columns) -%}
     {%- set model = ref(mart) -%}
-    {%- set base = '(select building.base_release_id from ' ~ source('release', 'building') ~ ' as building)' -%}
+    {%- set base = building_bounds().base -%}
     select
         {{ columns | join(',\n        ') }}
     from history.{{ adapter.quote(mart) }}
@@ -75,7 +101,7 @@ tested when it was written; keys are unique by an index.
         {%- set open_rows = adapter.get_relation(relation.database, 'history', relation.identifier ~ '__open') -%}
         {%- if open_rows -%}
             {%- set tested -%}
-                (select * from {{ open_rows }} where _from_release = (select release_id from release.building)) as written
+                (select * from {{ open_rows }} where _from_release = {{ building_bounds().newest }}) as written
             {%- endset -%}
         {%- endif -%}
     {%- endif -%}

@@ -40,6 +40,14 @@ closures as (
     where flag = 'closed' and {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
 ),
 
+closed_periods as (
+    select
+        member_id,
+        range_agg(daterange(flagged_from, flagged_to)) as periods
+    from closures
+    group by member_id
+),
+
 other_days as (
     select
         member_id,
@@ -91,18 +99,13 @@ standings as (
         days.is_lapsed,
         stores.store_id,
         coalesce(tiers.tier, 'not_fed') as tier,
-        exists(
-            select 1 from closures
-            where
-                closures.member_id = days.member_id
-                and closures.flagged_from <= days.day
-                and closures.flagged_to > days.day
-        ) as is_closed
+        coalesce(closed_periods.periods @> days.day, false) as is_closed
     from days
     inner join stores
         on days.member_id = stores.member_id and days.day >= stores.valid_from and days.day < stores.valid_to
     left join tiers
         on days.member_id = tiers.member_id and days.day >= tiers.valid_from and days.day < tiers.valid_to
+    left join closed_periods on days.member_id = closed_periods.member_id
 ),
 
 changes as (

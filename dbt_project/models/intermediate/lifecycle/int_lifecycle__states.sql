@@ -45,6 +45,15 @@ thresholds as (
     select * from {{ ref('loyal_threshold') }}
 ),
 
+exclusions as (
+    select
+        member_id,
+        range_agg(daterange(excluded_from, excluded_to)) as periods
+    from {{ ref('int_members__exclusions') }}
+    where {{ in_scope('member_id', 'int_lifecycle__touched_members') }}
+    group by member_id
+),
+
 with_reasons as (
     select
         in_epoch.member_id,
@@ -61,15 +70,10 @@ with_reasons as (
         in_epoch.gap_days,
         in_epoch.is_enrolled,
         thresholds.loyal_threshold_amount,
-        exists(
-            select 1 from {{ ref('int_members__exclusions') }} as exclusions
-            where
-                exclusions.member_id = in_epoch.member_id
-                and exclusions.excluded_from <= in_epoch.valid_from
-                and exclusions.excluded_to > in_epoch.valid_from
-        ) as is_excluded
+        coalesce(exclusions.periods @> in_epoch.valid_from, false) as is_excluded
     from in_epoch
     cross join building
+    left join exclusions on in_epoch.member_id = exclusions.member_id
     -- the threshold of a quarter that has not begun is not known: the future is told with today's
     left join thresholds
         on thresholds.quarter_start = date_trunc('quarter', least(in_epoch.valid_from, building.as_of_date))::date

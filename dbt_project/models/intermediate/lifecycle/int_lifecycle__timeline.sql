@@ -109,12 +109,14 @@ events as (
     -- a quarter brings its threshold
     select epochs.member_id, epochs.epoch_from, thresholds.quarter_start, 0, 0, 0, null, null, null
     from epochs
-    cross join {{ ref('loyal_threshold') }} as thresholds
+    inner join members on epochs.member_id = members.member_id
+    inner join {{ ref('loyal_threshold') }} as thresholds on members.known_from < thresholds.quarter_start
     union all
     -- a rule takes effect
     select epochs.member_id, epochs.epoch_from, rule_dates.valid_from, 0, 0, 0, null, null, null
     from epochs
-    cross join rule_dates
+    inner join members on epochs.member_id = members.member_id
+    inner join rule_dates on members.known_from < rule_dates.valid_from
 ),
 
 final as (

@@ -29,7 +29,10 @@ told_apart as (
     from changed_quarters
     inner join published_stages as stages
         on changed_quarters.quarter_end > stages.valid_from and changed_quarters.quarter_start < stages.valid_to
-    where stages.stage_code in ('S05', 'S06')
+    where
+        stages.stage_code in ('S05', 'S06')
+        -- mostly there are none, and then nothing is read
+        and (select count(*) from changed_quarters) > 0
 ),
 
 final as (

@@ -3,7 +3,7 @@
 
 with accounts as (
     select * from {{ ref('stg_app__accounts') }}
-    where {{ in_scope('account_id', 'int_members__touched_accounts') }}
+    where {{ in_scope_by_index('account_id', 'int_members__touched_accounts') }}
 ),
 
 numbered as (

@@ -1,7 +1,7 @@
 -- Grain: one row per member card that this build looks at, flag and business date: what the flag is from that day on.
 with events as (
     select * from {{ ref('stg_pos__member_status') }}
-    where {{ in_scope(["'card'", 'card_no'], 'int_members__touched_ids', ['kind', 'id']) }}
+    where {{ in_scope_by_index('card_no', 'int_members__touched_ids', 'id', "kind = 'card'") }}
 ),
 
 enrolments as (

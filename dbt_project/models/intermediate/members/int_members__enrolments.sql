@@ -3,7 +3,7 @@
 
 with entries as (
     select * from {{ ref('stg_pos__enrolment_entries') }}
-    where not is_held and {{ in_scope(["'card'", 'card_no'], 'int_members__touched_ids', ['kind', 'id']) }}
+    where not is_held and {{ in_scope_by_index('card_no', 'int_members__touched_ids', 'id', "kind = 'card'") }}
 ),
 
 earliest as (

@@ -57,7 +57,32 @@ stretches as (
     from days
 ),
 
--- the link that began last on that stretch; an open one says what the id belongs to now
+-- the link that began last on that stretch
+last_links as (
+    select distinct on (stretches.kind, stretches.id, stretches.valid_from)
+        stretches.kind,
+        stretches.id,
+        stretches.valid_from,
+        sides.member_id,
+        sides.is_in_force,
+        sides.recorded_at
+    from stretches
+    inner join sides
+        on
+            stretches.kind = sides.kind
+            and stretches.id = sides.id
+            and stretches.valid_from >= sides.linked_from
+            and stretches.valid_from < sides.linked_to
+    order by
+        stretches.kind asc,
+        stretches.id asc,
+        stretches.valid_from asc,
+        sides.linked_from desc,
+        sides.recorded_at desc,
+        sides.member_id desc
+),
+
+-- an open one says what the id belongs to now
 owned as (
     select
         stretches.kind,
@@ -68,20 +93,11 @@ owned as (
         case when last_link.is_in_force is false then last_link.recorded_at else resolved.recorded_at end as recorded_at
     from stretches
     left join resolved on stretches.kind = resolved.kind and stretches.id = resolved.id
-    left join lateral (
-        select
-            sides.member_id,
-            sides.is_in_force,
-            sides.recorded_at
-        from sides
-        where
-            sides.kind = stretches.kind
-            and sides.id = stretches.id
-            and sides.linked_from <= stretches.valid_from
-            and sides.linked_to > stretches.valid_from
-        order by sides.linked_from desc, sides.recorded_at desc, sides.member_id desc
-        limit 1
-    ) as last_link on true
+    left join last_links as last_link
+        on
+            stretches.kind = last_link.kind
+            and stretches.id = last_link.id
+            and stretches.valid_from = last_link.valid_from
 ),
 
 marked as (

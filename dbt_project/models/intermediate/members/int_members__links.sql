@@ -2,7 +2,7 @@
 -- A link that ends when it begins was taken back and never was.
 with links as (
     select * from {{ ref('stg_app__identity_links') }}
-    where {{ in_scope(["'account'", 'account_id'], 'int_members__touched_ids', ['kind', 'id']) }}
+    where {{ in_scope_by_index('account_id', 'int_members__touched_ids', 'id', "kind = 'account'") }}
 ),
 
 building as (

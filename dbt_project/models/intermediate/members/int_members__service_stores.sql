@@ -13,7 +13,7 @@ with members as (
 
 assignments as (
     select * from {{ ref('stg_pos__member_assignments') }}
-    where {{ in_scope(["'card'", 'card_no'], 'int_members__touched_ids', ['kind', 'id']) }}
+    where {{ in_scope_by_index('card_no', 'int_members__touched_ids', 'id', "kind = 'card'") }}
 ),
 
 -- what is said of a card is said of its member; a member that was merged away still has its own

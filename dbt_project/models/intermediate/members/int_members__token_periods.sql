@@ -27,12 +27,14 @@ with id_periods as (
     where
         identifier_kind in ('card', 'account')
         and (identifier_kind, identifier) not in (select kind, id from {{ ref('int_members__touched_ids') }})
-        and (
-            identifier in (select account_id from {{ ref('int_members__touched_accounts') }})
-            or identifier in (select card_no from {{ ref('stg_pos__enrolment_entries') }} where phone_token in (
-                select value from {{ ref('int_members__touched_tokens') }}
-            ))
-        )
+        and identifier = any(array(
+            select account_id from {{ ref('int_members__touched_accounts') }}
+            union
+            select enrolments.card_no
+            from {{ source('raw', 'pos__enrolments') }} as enrolments
+            inner join {{ ref('int_members__touched_tokens') }} as tokens
+                on enrolments.phone_token = tokens.value and tokens.kind = 'phone_token'
+        ))
     {%- endif %}
 ),
 
@@ -41,7 +43,7 @@ cards as (
     where
         phone_token is not null
         and not is_held
-        and {{ in_scope('phone_token', 'int_members__touched_tokens', ['value']) }}
+        and {{ in_scope_by_index('phone_token', 'int_members__touched_tokens', 'value', "kind = 'phone_token'") }}
 ),
 
 building as (

@@ -13,7 +13,8 @@ batches as (
     where not step.is_full
 ),
 
-links as (
+-- read by key at each step: put aside, it would be read whole each time
+links as not materialized (
     select * from {{ source('raw', 'app__identity_links') }}
 ),
 

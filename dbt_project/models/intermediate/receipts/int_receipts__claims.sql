@@ -1,9 +1,11 @@
 -- Grain: one row per receipt that a member claimed in time: the first claim, by whom the account was on its day.
 with claims as (
     select * from {{ ref('stg_app__receipt_claims') }}
-    where {{ in_scope(
-        ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
-    ) }}
+    where
+        {{ in_scope_by_index('business_date', 'int_receipts__touched') }}
+        and {{ in_scope(
+            ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
+        ) }}
 ),
 
 bridge as (

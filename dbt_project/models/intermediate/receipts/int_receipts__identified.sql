@@ -5,7 +5,8 @@ with receipts as (
     select * from {{ ref('int_receipts__newest') }}
 ),
 
-bridge as (
+-- read by key, three times: put aside, it would be read whole
+bridge as not materialized (
     select * from {{ ref('bridge_identity') }}
 ),
 

@@ -3,9 +3,11 @@
 
 with lines as (
     select * from {{ ref('stg_pos__receipt_lines') }}
-    where {{ in_scope(
-        ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
-    ) }}
+    where
+        {{ in_scope_by_index('business_date', 'int_receipts__touched') }}
+        and {{ in_scope(
+            ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
+        ) }}
 ),
 
 newest as (

@@ -2,9 +2,11 @@
 -- revision; a void, and what it voids, are still here.
 with receipts as (
     select * from {{ ref('stg_pos__receipts') }}
-    where {{ in_scope(
-        ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
-    ) }}
+    where
+        {{ in_scope_by_index('business_date', 'int_receipts__touched') }}
+        and {{ in_scope(
+            ['business_date', 'store_id', 'register_id', 'receipt_no', 'receipt_type'], 'int_receipts__touched'
+        ) }}
 ),
 
 ranked as (
