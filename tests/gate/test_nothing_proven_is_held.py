@@ -115,7 +115,7 @@ def test_the_database_itself_refuses_a_release_that_has_not_passed(judged_later,
             f"update release.current set release_id = {held.release_id}, verdict = 'held'",
             "update release.current set release_id = 999999",
             "update release.verdict set verdict = 'passed' where verdict = 'held'",
-            "update release.verdict set verdict = 'held' where release_id = (select release_id from release.current)",
+            "update release.verdict set verdict = 'held' where release_id in (select release_id from release.current)",
             "delete from release.current",
         ):
             with (
