@@ -28,7 +28,7 @@ pytestmark = pytest.mark.services
 def releases(settings: Settings) -> list[int]:
     with db.connect(settings) as conn:
         rows = conn.execute(
-            "select release_id from bi.release_history where published_at is not null order by release_id"
+            "select distinct release_id from bi.release_history where published_at is not null order by release_id"
         ).fetchall()
     return [row[0] for row in rows]
 
