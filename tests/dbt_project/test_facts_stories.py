@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.conftest import new_warehouse
 from tests.reference.points import OVERDRAWN, open_points
 
 from memberhouse import db
+from memberhouse.settings import Settings
 
 pytestmark = pytest.mark.services
 
@@ -28,6 +30,15 @@ AS_OF = STEPS[-1]
 DAY = date(2026, 1, 12)
 
 Row = dict[str, Any]
+
+
+class FactsChain(Chain):
+    """rewritten: the rows that each build of everything wrote after a step's own. gone: a batch to be taken back."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, OPENED)
+        self.rewritten: list[dict[str, int]] = []
+        self.gone: int | None = None
 
 
 def at(day: date, clock: str = "12:00:00") -> str:
@@ -90,7 +101,7 @@ def event(event_id: str, account_id: str | None, name: str, day: date, clock: st
 # ------------------------------------------------------------------------------------------ stories: receipts
 
 
-def split_tender(chain: Chain, step: int) -> None:
+def split_tender(chain: FactsChain, step: int) -> None:
     if step == 0:
         chain.deliver("pos", "enrolments", DAY, enrolment("split:C", DAY))
         chain.sell("split:1", DAY, amount=100, member_card_no="split:C")
@@ -109,7 +120,7 @@ def split_tender(chain: Chain, step: int) -> None:
         )
 
 
-def tenders_before_their_receipt_and_of_a_void(chain: Chain, step: int) -> None:
+def tenders_before_their_receipt_and_of_a_void(chain: FactsChain, step: int) -> None:
     day = DAY + days(2)
     if step == 0:
         chain.deliver("pos", "tenders", day, tender("late:1", day, 1, "wechat", 10))
@@ -121,7 +132,7 @@ def tenders_before_their_receipt_and_of_a_void(chain: Chain, step: int) -> None:
         chain.deliver("pos", "receipts", STEPS[1], void)
 
 
-def tenders_resent(chain: Chain, step: int) -> None:
+def tenders_resent(chain: FactsChain, step: int) -> None:
     """The same tender by another means: the later delivery counts."""
     day = DAY + days(3)
     if step == 0:
@@ -131,7 +142,7 @@ def tenders_resent(chain: Chain, step: int) -> None:
         chain.deliver("pos", "tenders", STEPS[2], tender("resent:1", day, 1, "alipay", 30))
 
 
-def returned_and_exchanged(chain: Chain, step: int) -> None:
+def returned_and_exchanged(chain: FactsChain, step: int) -> None:
     sold, back = DAY + days(4), DAY + days(9)
     if step == 0:
         chain.deliver("pos", "enrolments", DAY, enrolment("back:C", DAY))
@@ -162,7 +173,7 @@ def returned_and_exchanged(chain: Chain, step: int) -> None:
 # ------------------------------------------------------------------------------------------ stories: who
 
 
-def unknown_then_linked(chain: Chain, step: int) -> None:
+def unknown_then_linked(chain: FactsChain, step: int) -> None:
     """What an account did before anybody knew whose it is joins the card when the two are linked."""
     if step == 0:
         named = {"account_id": "linked:A"}
@@ -185,7 +196,7 @@ def unknown_then_linked(chain: Chain, step: int) -> None:
         chain.deliver("pos", "enrolments", STEPS[2], enrolment("linked:C2", STEPS[2]))
 
 
-def merged_and_unmerged(chain: Chain, step: int) -> None:
+def merged_and_unmerged(chain: FactsChain, step: int) -> None:
     """Lots of both ids stand in one row, the oldest first; when the merge is taken back everything is as before."""
     merge = link("merged:M", None, STEPS[1] - days(5), survivor_account_id="merged:S")
     if step == 0:
@@ -206,7 +217,7 @@ def merged_and_unmerged(chain: Chain, step: int) -> None:
         chain.deliver("app", "identity_links", STEPS[2], merge | undone)
 
 
-def enrolled_again_backdated_and_held(chain: Chain, step: int) -> None:
+def enrolled_again_backdated_and_held(chain: FactsChain, step: int) -> None:
     if step == 0:
         chain.deliver("pos", "enrolments", OPENED, enrolment("from before", date(2024, 11, 1)))
         chain.deliver("app", "accounts", DAY, account("enrol:A", DAY, member_since=at(DAY)), account("enrol:P", DAY))
@@ -228,7 +239,7 @@ def enrolled_again_backdated_and_held(chain: Chain, step: int) -> None:
 # ------------------------------------------------------------------------------------------ stories: programme
 
 
-def points_of_every_kind(chain: Chain, step: int) -> None:
+def points_of_every_kind(chain: FactsChain, step: int) -> None:
     who = {"card_no": "points:C"}
     if step == 0:
         chain.deliver("pos", "enrolments", DAY, enrolment("points:C", DAY))
@@ -269,24 +280,23 @@ def points_of_every_kind(chain: Chain, step: int) -> None:
         chain.deliver("app", "points_entries", STEPS[3], entry("over:1", "redeem", -7, STEPS[3], card_no="nobody's"))
 
 
-def rules_of_points(chain: Chain, step: int) -> None:
+def rules_of_points(chain: FactsChain, step: int) -> None:
     """Head office's first rule comes late, and is in force from an earlier date."""
     if step == 2:
         rule = {"valid_from": date(2026, 2, 1), "earn_per_amount": 1, "unit_cost": "0.02", "breakage_rate": "0.1"}
         chain.deliver("reference", "points_rules", STEPS[2], rule | {"expiry_months": 2})
 
 
-def points_taken_back_with_their_batch(chain: Chain, step: int) -> None:
+def points_taken_back_with_their_batch(chain: FactsChain, step: int) -> None:
     if step == 0:
         chain.deliver("app", "points_entries", DAY, entry("gone:1", "earn", 5, DAY, card_no="gone:C"))
-        chain.gone = chain.deliver(  # type: ignore[attr-defined]
-            "app", "points_entries", DAY, entry("gone:2", "earn", 7, DAY, card_no="gone:C")
-        )
+        chain.gone = chain.deliver("app", "points_entries", DAY, entry("gone:2", "earn", 7, DAY, card_no="gone:C"))
     if step == 1:
-        chain.supersede(chain.gone)  # type: ignore[attr-defined]
+        assert chain.gone
+        chain.supersede(chain.gone)
 
 
-def coupon_issued_and_redeemed(chain: Chain, step: int) -> None:
+def coupon_issued_and_redeemed(chain: FactsChain, step: int) -> None:
     issued = {"coupon_id": "coupon:1", "account_id": "merged:S", "campaign_id": "K1", "face_value": "20"}
     issued |= {"funding": "brand", "issued_at": at(DAY), "valid_to": DAY + days(30)}
     used = DAY + days(25)
@@ -306,7 +316,7 @@ def coupon_issued_and_redeemed(chain: Chain, step: int) -> None:
         chain.deliver("app", "coupons", STEPS[1], issued | {"updated_at": at(DAY + days(1)), "face_value": "25"})
 
 
-def shared_card(chain: Chain, step: int) -> None:
+def shared_card(chain: FactsChain, step: int) -> None:
     if step == 0:
         for card in ("nine", "eight", "dense", "loose"):
             chain.deliver("pos", "enrolments", DAY, enrolment(f"shared:{card}", DAY))
@@ -327,7 +337,7 @@ def shared_card(chain: Chain, step: int) -> None:
 # ------------------------------------------------------------------------------------------ stories: the app
 
 
-def contacted_in_steps(chain: Chain, step: int) -> None:
+def contacted_in_steps(chain: FactsChain, step: int) -> None:
     if step == 0:
         chain.deliver("app", "contacts", DAY, contact("contact:1", "split:C", DAY, rung=2, staff_id="E1"))
         # by the store's clock, which begins its day at 04:00
@@ -352,7 +362,7 @@ def contacted_in_steps(chain: Chain, step: int) -> None:
         chain.deliver("app", "contacts", STEPS[2], contact("contact:3", "split:C", DAY))
 
 
-def events_that_overlap(chain: Chain, step: int) -> None:
+def events_that_overlap(chain: FactsChain, step: int) -> None:
     if step == 0:
         catalogue = ({"name": "open", "is_deliberate": True}, {"name": "push", "is_deliberate": False})
         chain.deliver("reference", "event_catalogue", DAY, *catalogue)
@@ -373,7 +383,7 @@ def events_that_overlap(chain: Chain, step: int) -> None:
         chain.deliver("reference", "event_catalogue", STEPS[2], *now)
 
 
-def feedback_answered(chain: Chain, step: int) -> None:
+def feedback_answered(chain: FactsChain, step: int) -> None:
     opened = {"ticket_id": "ticket:1", "member": "split:C", "kind": "complaint", "reason_code": "size"}
     opened |= {"opened_at": at(DAY)}
     if step == 0:
@@ -385,7 +395,7 @@ def feedback_answered(chain: Chain, step: int) -> None:
         chain.deliver("app", "feedback", STEPS[1], opened | answered, opened | answered | closed)
 
 
-def told_by_head_office(chain: Chain, step: int) -> None:
+def told_by_head_office(chain: FactsChain, step: int) -> None:
     if step == 0:
         adviser = {"staff_id": "E1", "name_token": "token", "store_id": "S1", "role": "adviser", "joined_on": OPENED}
         chain.deliver("reference", "staff", DAY, adviser)
@@ -517,12 +527,11 @@ def random_ledger(dice: random.Random, name: str, who: Any) -> list[tuple[str, s
 
 
 @pytest.fixture(scope="module")
-def chain(server_home) -> Iterator[Chain]:
+def chain(server_home: Path) -> Iterator[FactsChain]:
     """The stories and forty random families, published in four steps, each followed by a build that computes all
-    anew. chain.releases: the first release of each step. chain.rewritten: what each second one wrote."""
+    anew. chain.releases: the first release of each step."""
     with new_warehouse(server_home, "facts") as settings:
-        chain = Chain(settings, OPENED)
-        chain.rewritten = []  # type: ignore[attr-defined]
+        chain = FactsChain(settings)
         chain.sell("opening", OPENED)
         dice = random.Random(23)  # noqa: S311
         families = [row for number in range(40) for row in random_family(dice, f"f{number:02d}")]
@@ -540,12 +549,12 @@ def chain(server_home) -> Iterator[Chain]:
                 batches.remove(batch)
                 chain.supersede(batch)
             chain.releases.append(chain.publish(as_of))
-            chain.rewritten.append(chain.written_by(chain.publish(as_of, full_refresh=True)))  # type: ignore[attr-defined]
+            chain.rewritten.append(chain.written_by(chain.publish(as_of, full_refresh=True)))
         yield chain
 
 
-def test_what_was_touched_comes_to_what_everything_computed_anew_comes_to(chain: Chain) -> None:
-    assert chain.rewritten == [{}] * len(STEPS)  # type: ignore[attr-defined]
+def test_what_was_touched_comes_to_what_everything_computed_anew_comes_to(chain: FactsChain) -> None:
+    assert chain.rewritten == [{}] * len(STEPS)
 
 
 @pytest.mark.parametrize(
@@ -553,7 +562,7 @@ def test_what_was_touched_comes_to_what_everything_computed_anew_comes_to(chain:
     ["fct_tender", "fct_enrolment", "fct_contact", "fct_app_event_day", "fct_referral", "fct_feedback", "fct_coupon"]
     + ["fct_points_entry", "points_lot", "member_flags", "dim_staff", "dim_campaign", "dim_template", "dim_app_event"],
 )
-def test_each_mart_was_restated_in_every_direction(chain: Chain, mart: str) -> None:
+def test_each_mart_was_restated_in_every_direction(chain: FactsChain, mart: str) -> None:
     """Otherwise the comparison with a build of everything says little."""
     small = mart.startswith("dim_")
     with db.connect(chain.settings) as conn:
@@ -567,7 +576,7 @@ def test_each_mart_was_restated_in_every_direction(chain: Chain, mart: str) -> N
 # ------------------------------------------------------------------------------------------ receipts
 
 
-def tenders(chain: Chain, story: str, release_id: int | None = None) -> list[tuple[Any, ...]]:
+def tenders(chain: FactsChain, story: str, release_id: int | None = None) -> list[tuple[Any, ...]]:
     return chain.read(
         "select receipt_no, tender_no, tender_type, amount::integer, tender.member_id from bi.fct_tender as tender"
         f" inner join bi.fct_receipt using (receipt_id) where receipt_no like '{story}:%' order by 1, 2",
@@ -575,7 +584,7 @@ def tenders(chain: Chain, story: str, release_id: int | None = None) -> list[tup
     )
 
 
-def test_a_split_tender_does_not_multiply_its_receipt(chain: Chain) -> None:
+def test_a_split_tender_does_not_multiply_its_receipt(chain: FactsChain) -> None:
     assert tenders(chain, "split") == [
         ("split:1", 1, "cash", 40, "split:C"),
         ("split:1", 2, "points", 25, "split:C"),
@@ -586,7 +595,7 @@ def test_a_split_tender_does_not_multiply_its_receipt(chain: Chain) -> None:
     ]
 
 
-def test_tenders_come_and_go_with_their_receipt(chain: Chain) -> None:
+def test_tenders_come_and_go_with_their_receipt(chain: FactsChain) -> None:
     first, second, *_ = chain.releases
     assert tenders(chain, "late", first) == []
     assert tenders(chain, "late", second) == tenders(chain, "late") == [("late:1", 1, "wechat", 10, None)]
@@ -596,12 +605,12 @@ def test_tenders_come_and_go_with_their_receipt(chain: Chain) -> None:
     assert chain.read(orphans) == []
 
 
-def test_a_tender_that_is_sent_again_counts_once_as_sent_last(chain: Chain) -> None:
+def test_a_tender_that_is_sent_again_counts_once_as_sent_last(chain: FactsChain) -> None:
     assert tenders(chain, "resent", chain.releases[0]) == [("resent:1", 1, "cash", 30, None)]
     assert tenders(chain, "resent") == [("resent:1", 1, "alipay", 30, None)]
 
 
-def test_returns_and_exchanges_are_paid_out_and_lead_to_their_sale(chain: Chain) -> None:
+def test_returns_and_exchanges_are_paid_out_and_lead_to_their_sale(chain: FactsChain) -> None:
     rows = chain.read(
         "select receipt.receipt_no, receipt.receipt_type, tender.amount::integer, sold.receipt_no"
         " from bi.fct_tender as tender inner join bi.fct_receipt as receipt using (receipt_id)"
@@ -622,7 +631,7 @@ def test_returns_and_exchanges_are_paid_out_and_lead_to_their_sale(chain: Chain)
     assert lots(chain, "back:C") == [("back:e1", 50, 50, 0, 0, 0, 0), ("back:e2", 50, 0, 0, 0, 0, 50)]
 
 
-def test_the_audit_knows_the_gap_of_each_receipt_whose_store_was_fed(chain: Chain) -> None:
+def test_the_audit_knows_the_gap_of_each_receipt_whose_store_was_fed(chain: FactsChain) -> None:
     """Of the last build, which computed everything."""
     with db.connect(chain.settings) as conn:
         audited = conn.execute(
@@ -644,7 +653,7 @@ def test_the_audit_knows_the_gap_of_each_receipt_whose_store_was_fed(chain: Chai
 # ------------------------------------------------------------------------------------------ who
 
 
-def test_what_an_unknown_account_did_joins_the_member_it_turns_out_to_be(chain: Chain) -> None:
+def test_what_an_unknown_account_did_joins_the_member_it_turns_out_to_be(chain: FactsChain) -> None:
     facts = {
         "fct_tender": "receipt_id = (select receipt_id from bi.fct_receipt where receipt_no = 'linked:1')",
         "fct_points_entry": "entry_id = 'linked:e1'",
@@ -667,7 +676,7 @@ def test_what_an_unknown_account_did_joins_the_member_it_turns_out_to_be(chain: 
     assert seen[2] == [("linked:C", "linked:C2", False)]
 
 
-def test_enrolments_that_count(chain: Chain) -> None:
+def test_enrolments_that_count(chain: FactsChain) -> None:
     statement = (
         "select identifier, member_id, is_members_first, store_id, staff_id, channel, method, enrolled_on, entered_on,"
         " days_backdated from bi.fct_enrolment where identifier like 'enrol:%' order by 1"
@@ -694,7 +703,7 @@ def test_enrolments_that_count(chain: Chain) -> None:
 # ------------------------------------------------------------------------------------------ points
 
 
-def lots(chain: Chain, holder: str, release_id: int | None = None) -> list[tuple[Any, ...]]:
+def lots(chain: FactsChain, holder: str, release_id: int | None = None) -> list[tuple[Any, ...]]:
     """lot, earned, reversed, redeemed, expired, deducted, open"""
     return chain.read(
         "select lot_id, earned_points, reversed_points, redeemed_points, expired_points, deducted_points, open_points"
@@ -703,7 +712,7 @@ def lots(chain: Chain, holder: str, release_id: int | None = None) -> list[tuple
     )
 
 
-def test_points_are_taken_from_the_lot_that_is_named_else_from_the_oldest(chain: Chain) -> None:
+def test_points_are_taken_from_the_lot_that_is_named_else_from_the_oldest(chain: FactsChain) -> None:
     first, second, third, last = chain.releases
     assert lots(chain, "points:C", first) == [
         ("points:jan", 120, 0, 0, 0, 0, 120),
@@ -731,7 +740,7 @@ def test_points_are_taken_from_the_lot_that_is_named_else_from_the_oldest(chain:
     ]
 
 
-def test_lots_of_merged_members_are_one_row_the_oldest_first_until_they_are_unmerged(chain: Chain) -> None:
+def test_lots_of_merged_members_are_one_row_the_oldest_first_until_they_are_unmerged(chain: FactsChain) -> None:
     first, second, third, _ = chain.releases
     apart = {
         "merged:M": [("merged:e1", 100, 0, 0, 0, 0, 100), ("merged:e3", 100, 0, 0, 0, 0, 100)],
@@ -747,7 +756,7 @@ def test_lots_of_merged_members_are_one_row_the_oldest_first_until_they_are_unme
     ]
 
 
-def test_lots_expire_by_the_rule_of_the_day_on_which_they_were_earned(chain: Chain) -> None:
+def test_lots_expire_by_the_rule_of_the_day_on_which_they_were_earned(chain: FactsChain) -> None:
     statement = "select lot_id, expires_on from bi.points_lot where holder_id = 'points:C' order by earned_on, lot_id"
     before, after = chain.read(statement, chain.releases[1]), chain.read(statement)
     end = date(2027, 1, 31)
@@ -760,17 +769,17 @@ def test_lots_expire_by_the_rule_of_the_day_on_which_they_were_earned(chain: Cha
     ]
 
 
-def test_what_nobody_gave_is_overdrawn_and_says_so(chain: Chain) -> None:
+def test_what_nobody_gave_is_overdrawn_and_says_so(chain: FactsChain) -> None:
     statement = "select lot_id, earned_on, expires_on, open_points, is_overdrawn from bi.points_lot where holder_id = "
     assert chain.read(statement + "'nobody''s'") == [(OVERDRAWN, None, None, -7, True)]
 
 
-def test_points_go_with_their_batch(chain: Chain) -> None:
+def test_points_go_with_their_batch(chain: FactsChain) -> None:
     assert lots(chain, "gone:C", chain.releases[0]) == [("gone:1", 5, 0, 0, 0, 0, 5), ("gone:2", 7, 0, 0, 0, 0, 7)]
     assert lots(chain, "gone:C") == [("gone:1", 5, 0, 0, 0, 0, 5)]
 
 
-def test_open_points_are_the_sum_of_all_entries_and_negative_only_where_the_ledger_is(chain: Chain) -> None:
+def test_open_points_are_the_sum_of_all_entries_and_negative_only_where_the_ledger_is(chain: FactsChain) -> None:
     for release_id in chain.releases:
         balances = dict(
             chain.read("select holder_id, sum(points) from bi.fct_points_entry group by 1 order by 1", release_id)
@@ -784,7 +793,7 @@ def test_open_points_are_the_sum_of_all_entries_and_negative_only_where_the_ledg
     assert len(negative) > 5
 
 
-def test_lots_hold_what_a_slow_reading_of_the_ledger_leaves_in_them(chain: Chain) -> None:
+def test_lots_hold_what_a_slow_reading_of_the_ledger_leaves_in_them(chain: FactsChain) -> None:
     names = ("holder_id", "entry_id", "type", "points", "lot_id", "reversed_entry_id", "at")
     entries = [
         dict(zip(names, row, strict=True))
@@ -804,7 +813,7 @@ def test_lots_hold_what_a_slow_reading_of_the_ledger_leaves_in_them(chain: Chain
 # ------------------------------------------------------------------------------------------ coupons, flags
 
 
-def test_a_coupon_is_its_newest_version_as_far_as_it_has_happened(chain: Chain) -> None:
+def test_a_coupon_is_its_newest_version_as_far_as_it_has_happened(chain: FactsChain) -> None:
     statement = (
         "select coupon_id, fct_coupon.member_id, face_value_amount, funding, issued_on, is_redeemed, redeemed_on,"
         " receipt_no from bi.fct_coupon left join bi.fct_receipt using (receipt_id) where coupon_id like 'coupon:%'"
@@ -816,7 +825,7 @@ def test_a_coupon_is_its_newest_version_as_far_as_it_has_happened(chain: Chain) 
     assert chain.read(statement) == [(*issued, True, DAY + days(25), "coupon:r"), told]
 
 
-def test_a_card_that_is_used_too_much_is_flagged_and_stays_in_all_figures(chain: Chain) -> None:
+def test_a_card_that_is_used_too_much_is_flagged_and_stays_in_all_figures(chain: FactsChain) -> None:
     statement = (
         "select member_id, is_suspect_shared, most_receipts_in_a_day, most_purchase_days_in_window, suspect_days"
         " from bi.member_flags where member_id like 'shared:%' order by 1"
@@ -835,7 +844,7 @@ def test_a_card_that_is_used_too_much_is_flagged_and_stays_in_all_figures(chain:
 # ------------------------------------------------------------------------------------------ the app
 
 
-def test_a_contact_has_its_newest_state_and_the_first_time_of_each(chain: Chain) -> None:
+def test_a_contact_has_its_newest_state_and_the_first_time_of_each(chain: FactsChain) -> None:
     statement = (
         "select state, objection_code, selected_at is not null, sent_at is not null,"
         " to_char(read_at at time zone 'Asia/Shanghai', 'HH24:MI'), purchased_at is not null, rung"
@@ -852,7 +861,7 @@ def test_a_contact_has_its_newest_state_and_the_first_time_of_each(chain: Chain)
     ]
 
 
-def test_events_of_a_day_are_counted_over_all_batches_that_bring_them(chain: Chain) -> None:
+def test_events_of_a_day_are_counted_over_all_batches_that_bring_them(chain: FactsChain) -> None:
     statement = (
         "select business_date, event_name, events, is_deliberate from bi.fct_app_event_day"
         " where account_id = 'merged:S' order by 1, 2"
@@ -869,7 +878,7 @@ def test_events_of_a_day_are_counted_over_all_batches_that_bring_them(chain: Cha
     ]
 
 
-def test_feedback_is_answered_and_closed_when_it_is(chain: Chain) -> None:
+def test_feedback_is_answered_and_closed_when_it_is(chain: FactsChain) -> None:
     statement = "select first_response_hours, close_hours from bi.fct_feedback where ticket_id = 'ticket:1'"
     first, second, third, _ = chain.releases
     assert chain.read(statement, first) == [(None, None)]
@@ -877,7 +886,7 @@ def test_feedback_is_answered_and_closed_when_it_is(chain: Chain) -> None:
     assert chain.read(statement, third) == [(Decimal(24), Decimal(24 * (STEPS[1] - DAY).days + 24))]
 
 
-def test_small_lists_are_as_told_last_and_name_nobody(chain: Chain) -> None:
+def test_small_lists_are_as_told_last_and_name_nobody(chain: FactsChain) -> None:
     assert chain.read("select staff_id, store_id, left_on from bi.dim_staff") == [("E1", "S2", STEPS[1])]
     with db.connect(chain.settings) as conn:
         columns = conn.execute(
@@ -896,7 +905,7 @@ def test_small_lists_are_as_told_last_and_name_nobody(chain: Chain) -> None:
 # ------------------------------------------------------------------------------------------ back and forth
 
 
-def test_a_release_of_an_earlier_date_knows_nothing_later(chain: Chain) -> None:
+def test_a_release_of_an_earlier_date_knows_nothing_later(chain: FactsChain) -> None:
     before = chain.content()
     chain.publish(STEPS[1])
     latest = {

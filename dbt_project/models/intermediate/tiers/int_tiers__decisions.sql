@@ -58,17 +58,17 @@ walk as (
         case when settled.is_restored then now.below_returns[held.place] else promotions.returned_on end as returned_on,
         case
             when decision.reason = 'upgraded' then now.below_rungs || now.rung
-            when settled.is_restored then now.below_rungs[:held.place - 1]
+            when settled.is_restored then now.below_rungs[1:held.place - 1]
             else '{}'
         end as below_rungs,
         case
             when decision.reason = 'upgraded' then now.below_reviews || now.review_on
-            when settled.is_restored then now.below_reviews[:held.place - 1]
+            when settled.is_restored then now.below_reviews[1:held.place - 1]
             else '{}'
         end as below_reviews,
         case
             when decision.reason = 'upgraded' then now.below_returns || now.returned_on
-            when settled.is_restored then now.below_returns[:held.place - 1]
+            when settled.is_restored then now.below_returns[1:held.place - 1]
             else '{}'
         end as below_returns
     from walk as now
