@@ -18,7 +18,7 @@ import pytest
 from tests.chain import STORES, Chain
 from tests.conftest import new_warehouse
 from tests.reference import day_by_day, tiers
-from tests.reference.identity import OPEN_END, Identity
+from tests.reference.identity import Identity
 from tests.reference.tiers import Rule
 
 from memberhouse import db
@@ -227,87 +227,36 @@ class Programme:
         for place in sorted({row[:3] for row in self.steps[step]}):
             self.chain.deliver(*place, *(row[3] for row in self.steps[step] if row[:3] == place))
 
-    def reference(self) -> Reference:
-        return Reference(self.chain, self.fed)
-
-
-class Reference:
-    """Who the members are and what they did, as known on the last as-of date."""
-
-    def __init__(self, chain: Chain, fed: tuple[Rule, ...]) -> None:
-        self.chain, self.book = chain, tiers.Book(fed)
-        feeds = {feed: chain.delivered[feed] for feed in ("enrolments", "accounts", "identity_links")}
-        self.identity = Identity(STORES, AS_OF, **feeds)
-        receipts, lines = chain.frame("receipts"), chain.frame("receipt_lines")
+    def reference(self) -> tiers.Members:
+        """Who the members are and what they did, as known on the last as-of date."""
+        delivered = self.chain.delivered
+        feeds = {feed: delivered[feed] for feed in ("enrolments", "accounts", "identity_links")}
+        identity = Identity(STORES, AS_OF, **feeds)
+        receipts, lines = self.chain.frame("receipts"), self.chain.frame("receipt_lines")
         receipts = receipts[receipts["business_date"] <= AS_OF].reset_index(drop=True)
         lines = lines[lines["business_date"] <= AS_OF].reset_index(drop=True)
-        self.facts = day_by_day.judge_receipts(self.identity.named(receipts), lines)
-        self.first_day = min(self.facts["business_date"])
-        self.members = {
-            member.member_id: member
-            for member in self.identity.members()
-            if member.enrolled_on <= AS_OF and member.enrolled_on < member.merged_on
-        }
-        self.clock = dict(zip(receipts["receipt_no"], receipts["sold_at"], strict=True))
-        deliberate = {row["name"] for row in chain.delivered["event_catalogue"] if row["is_deliberate"]}
-        self.deeds = defaultdict(list)
-        for row in chain.delivered["events"]:
+        deliberate = {row["name"] for row in delivered["event_catalogue"] if row["is_deliberate"]}
+        deeds = defaultdict(list)
+        for row in delivered["events"]:
             day = pd.Timestamp(row["at"]).date()
             if row["name"] in deliberate and day <= AS_OF:
-                self.deeds[self.identity.whose("account", row["account_id"], day)].append(day)
-        self.told = [
-            tiers.Told(row["card_no"], row["tier"], row["valid_from"], row["reason"])
-            for row in sorted(chain.delivered["member_tiers"], key=lambda row: row["entered_on"])
-            if row["valid_from"] <= AS_OF
-        ]
-        # no link has ended, so a card is always the same member's
-        holders = {card: self.identity.whose("card", card, AS_OF) for card in {row.card_no for row in self.told}}
-        assert all(self.identity.whose("card", card, OPENED) == holder for card, holder in holders.items())
-        self.told_of = defaultdict(list)
-        for row in self.told:
-            self.told_of[holders[row.card_no]].append(row)
-        self.joined_on = {
-            member.member_id: member.merged_on for member in self.identity.members() if member.merged_on != OPEN_END
-        }
-        unknown = sorted({row.tier for row in self.told} - set(self.book.ladder))
-        self.places = {tier: place for place, tier in enumerate([*unknown, *self.book.ladder])}
-
-    def life(self, member_id: str) -> tiers.Life:
-        mine = self.facts[self.facts["card_no"] == member_id]
-        orders = [
-            tiers.Order(row.receipt_no, row.business_date, self.clock[row.receipt_no], row.net_cents, row.stopped_on)
-            for row in mine.itertuples()
-            if not row.is_staff_sale
-        ]
-        until: dict[date, date] = {}
-        for row in mine[mine["qualifies_at_sale"]].itertuples():
-            until[row.business_date] = max(until.get(row.business_date, row.business_date), row.stopped_on or OPEN_END)
-        member = self.members[member_id]
-        return tiers.Life(member.enrolled_on, orders, list(until.items()), self.deeds[member_id], member.merged_on)
-
-    def source(self, member_id: str, day: date) -> tiers.Told | None:
-        """What the source said last that counts on a day."""
-        mine = self.told_of[member_id]
-        whose = {row.card_no: lambda day: True for row in mine}
-        return tiers.source_tier(mine, whose, self.joined_on, self.places, day)
-
-    def expected(self, member_id: str) -> dict[date, tiers.Expected]:
-        brought = self.source(member_id, self.first_day)
-        begun = None
-        if brought:
-            since = self.first_day
-            while (before := self.source(member_id, since - days(1))) and before.tier == brought.tier:
-                since -= days(1)
-            begun = (brought.tier, since)
-        return dict(tiers.expected_by_day(self.life(member_id), self.book, self.first_day, AS_OF, begun))
-
-    def is_valid(self, member_id: str, day: date, said: list[Any]) -> bool:
-        member = self.members[member_id]
-        flags = set()
-        for entry in said:
-            if entry.member_id == member_id and entry.day <= day:
-                (flags.add if entry.is_set else flags.discard)((entry.of, entry.flag))
-        return member.enrolled_on <= day < member.merged_on and not flags
+                deeds[identity.whose("account", row["account_id"], day) or ""].append(day)
+        return tiers.Members(
+            identity,
+            day_by_day.judge_receipts(identity.named(receipts), lines),
+            AS_OF,
+            tiers.Book(self.fed),
+            sold_at={
+                tuple(row[column] for column in day_by_day.RECEIPT_KEY): pd.Timestamp(row["sold_at"])
+                for row in receipts.to_dict("records")
+            },
+            told=[
+                tiers.Told(row["card_no"], row["tier"], row["valid_from"], row["reason"])
+                for row in sorted(delivered["member_tiers"], key=lambda row: row["entered_on"])
+            ],
+            deeds=deeds,
+            said=identity.said(self.chain.frame("member_status", ("card_no", "status", "at"))),
+        )
 
 
 def published(fed: tuple[Rule, ...], seed: int, members: int, home: Any, name: str) -> Iterator[Programme]:
@@ -357,35 +306,29 @@ def test_each_member_has_on_each_day_the_tiers_of_the_reference(programme: Progr
     assert set(seen) == set(reference.members)
     reasons = set()
     for member_id, member in reference.members.items():
-        expected = reference.expected(member_id)
-        known = [row.valid_from for row in reference.told_of[member_id]]
-        day = min([member.enrolled_on, *known])
-        while day < min(AS_OF + days(1), member.merged_on):
-            source = reference.source(member_id, day)
-            due = expected.get(day)
-            if source is None and day < member.enrolled_on:
-                assert day not in seen[member_id], (member_id, day)
-            else:
-                assert seen[member_id].get(day) == (
-                    source.tier if source else tiers.NOT_FED,
-                    due and due.tier,
-                    bool(due and due.in_grace),
-                    due and due.reason,
-                    due and due.since,
-                    due and due.next_review_on,
-                    due and due.receipt_no,
-                ), (member_id, day, expected.get(day - days(1)), due)
-            day += days(1)
-        assert max(seen[member_id], default=None) in {None, AS_OF, member.merged_on - days(1)}
-        reasons |= {due.reason for due in expected.values()}
+        stood = {
+            day: (
+                standing.tier,
+                due and due.tier,
+                bool(due and due.in_grace),
+                due and due.reason,
+                due and due.since,
+                due and due.next_review_on,
+                due and due.receipt_no,
+            )
+            for day, standing in reference.by_day(member_id)
+            for due in (standing.expected,)
+        }
+        assert seen[member_id] == stood, member_id
+        assert max(stood, default=None) in {None, AS_OF, member.merged_on - days(1)}
+        reasons |= {values[3] for values in stood.values()}
     assert reasons >= {"enrolled", "upgraded", "kept", "grace", "downgraded", "reversed"}
 
 
 def test_mismatches_and_monthly_moves_are_those_of_the_reference(programme: Programme) -> None:
     reference = programme.reference()
-    said = reference.identity.said(programme.chain.frame("member_status", ("card_no", "status", "at")))
     history = programme.chain.read("select member_id, valid_from, valid_to, tier, expected_tier from bi.tier_history")
-    valid = {member_id for member_id in reference.members if reference.is_valid(member_id, AS_OF, said)}
+    valid = {member_id for member_id in reference.members if reference.is_valid(member_id, AS_OF)}
     differing = {
         (member_id, tier, expected)
         for member_id, begin, end, tier, expected in history
@@ -395,20 +338,7 @@ def test_mismatches_and_monthly_moves_are_those_of_the_reference(programme: Prog
     assert set(listed) == differing
     assert len(listed) == len(differing) > 5
 
-    counts: dict[tuple[date, str, str], int] = defaultdict(int)
-    month = reference.first_day.replace(day=1)
-    while month <= AS_OF:
-        following = (month + days(31)).replace(day=1)
-        opening, closing = month - days(1), min(following - days(1), AS_OF)
-        for member_id in reference.members:
-            stands = []
-            for day in (opening, closing):
-                tier = reference.source(member_id, day)
-                is_valid = reference.is_valid(member_id, day, said)
-                stands.append((tier.tier if tier else tiers.NOT_FED) if is_valid else None)
-            if stands != [None, None]:
-                counts[month, stands[0] or "NEW", stands[1] or "X"] += 1
-        month = following
+    counts = reference.migration_monthly()
     rows = programme.chain.read("select month_start, from_tier, to_tier, members from bi.tier_migration_monthly")
     assert {tuple(row[:3]): row[3] for row in rows} == counts
     assert any(to == "X" for _, _, to in counts)

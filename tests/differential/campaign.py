@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from psycopg import sql
 from tests import chain
 from tests.differential.comparison import ROWS_SHOWN, Mismatch, mismatches
 from tests.differential.deliveries import Order, land
+from tests.differential.erasures import as_stored, erase_all, families_to_erase
 from tests.differential.expected import Expected
 
 from memberhouse import db, release
@@ -38,6 +40,7 @@ class Tried:
     published_members: int = 0
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)  # families, a member of each
     # a fingerprint of each view that does not depend on when a loyal threshold was fixed
     content: dict[str, str] = field(default_factory=dict)
 
@@ -63,9 +66,12 @@ def try_order(
     *,
     members: int,
     looks: Sequence[int],
+    erasures: int = 0,
     progress: Progress = print,
 ) -> Tried:
     """Deliver, build and publish step by step; compare after the steps ``looks`` (the last one always).
+
+    erasures: how many members are erased before the first comparison; of their families nothing more is told.
 
     settings: of an empty warehouse, with a project of `project_with_cycles`. A full build is compared in the same
     steps; it is not published, so what was published stays what builds of what changed have made.
@@ -95,14 +101,23 @@ def try_order(
         progress(f"step {step}: {len(arriving)} batches, release {release_id} as of {as_of} published")
         if step not in looks:
             continue
-        in_force = order.in_force(step)
+        where = f"seed {order.seed}, order {order.number}, step {step}, as of {as_of}"
+        wrong = []
         with db.connect(settings) as conn:
+            if step == looks[0] and erasures:
+                rows = [row for row, _ in order.in_force(step)]
+                members = families_to_erase(conn, random.Random(where), rows, erasures)  # noqa: S311
+                conn.commit()
+                wrong += erase_all(settings, members.values())
+                order = order.without(members, step)
+                tried.erased = list(members)
+                progress(f"step {step}: {erasures} members erased, {len(wrong)} differences")
+            in_force = as_stored(conn, order.in_force(step), tried.erased)
             expected = Expected(in_force, as_of, frozen, CATEGORY_CYCLES)
-            wrong = mismatches(conn, expected)
+            wrong += mismatches(conn, expected)
         progress(f"step {step}: compared with the reference, {len(wrong)} differences")
         wrong += full_build_differs(settings, as_of)
         progress(f"step {step}: compared with a full build, {len(wrong)} differences in all")
-        where = f"seed {order.seed}, order {order.number}, step {step}, as of {as_of}"
         tried.violations += [f"{where}: {found.told(in_force)}" for found in wrong]
         tried.published_members = len(expected.identity.members())
         if wrong:

@@ -74,6 +74,8 @@ def mismatches(conn: psycopg.Connection, expected: Expected) -> list[Mismatch]:
         _stocktake,
         _adaptive,
         _stage_at,
+        _tiers,
+        _tier_migration,
         _sums,
     ]
     return [found for check in checks for found in check(conn, expected)]
@@ -265,6 +267,43 @@ def _stage_at(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch
         yield from _differences(f"stage_at({day})", published, said, ["member_id"])
 
 
+def _tiers(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
+    values = ["tier", "expected_tier", "in_grace", "expected_reason", "expected_since", "next_review_on", "receipt_no"]
+    published = _read(
+        conn,
+        "select history.member_id, tier, expected_tier, in_grace, expected_reason, expected_since, next_review_on,"
+        " receipt.receipt_no, valid_from, valid_to from bi.tier_history as history left join bi.fct_receipt as receipt"
+        " on history.promoted_by_receipt_id = receipt.receipt_id",
+    )
+    rows = [
+        (
+            member_id,
+            standing.tier,
+            due and due.tier,
+            bool(due and due.in_grace),
+            due and due.reason,
+            due and due.since,
+            due and due.next_review_on,
+            due and due.receipt_no,
+            day,
+            OPEN_END if day == expected.as_of else day + timedelta(days=1),
+        )
+        for member_id in expected.tiers.members
+        for day, standing in expected.tiers.by_day(member_id)
+        for due in (standing.expected,)
+    ]
+    said = pd.DataFrame(rows, columns=["member_id", *values, "valid_from", "valid_to"])
+    yield from _differences("tier_history", _joined(published), _joined(said), ["member_id", "valid_from"])
+
+
+def _tier_migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
+    key = ["month_start", "from_tier", "to_tier"]
+    published = _read(conn, "select month_start, from_tier, to_tier, members from bi.tier_migration_monthly")
+    moves = expected.tiers.migration_monthly()
+    said = pd.DataFrame([(*place, members) for place, members in moves.items()], columns=[*key, "members"])
+    yield from _differences("tier_migration_monthly", published, said, key)
+
+
 # ---------------------------------------------------------------------------------------- what is always true
 
 
@@ -404,13 +443,13 @@ def _is_missing(value: Any) -> bool:
 
 
 def _joined(table: pd.DataFrame) -> pd.DataFrame:
-    """Neighbouring intervals of the same band as one."""
+    """Neighbouring intervals (their last two columns) of the same values as one."""
     rows: list[list[Any]] = []
-    for member, band, begin, end in table.sort_values(["member_id", "valid_from"]).itertuples(index=False):
-        if rows and rows[-1][:2] == [member, band] and rows[-1][3] == begin:
-            rows[-1][3] = end
+    for *values, begin, end in table.sort_values(["member_id", "valid_from"]).itertuples(index=False):
+        if rows and rows[-1] == [*values, rows[-1][-2], begin]:
+            rows[-1][-1] = end
         else:
-            rows.append([member, band, begin, end])
+            rows.append([*values, begin, end])
     return pd.DataFrame(rows, columns=list(table.columns))
 
 

@@ -12,8 +12,8 @@ import io
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from itertools import accumulate
 from pathlib import Path
@@ -61,6 +61,16 @@ class Order:
 
     def arriving(self, step: int) -> list[Batch]:
         return [batch for batch in self.batches if batch.step == step]
+
+    def without(self, families: Collection[str], step: int) -> Order:
+        """The same, but for these families, of whom nothing is told any more after a step."""
+        batches = []
+        for batch in self.batches:
+            if batch.step > step:
+                batch = replace(batch, rows=tuple(row for row in batch.rows if row.family not in families))
+            if batch.rows:
+                batches.append(batch)
+        return replace(self, batches=tuple(batches))
 
     def in_force(self, step: int) -> list[tuple[Row, Batch]]:
         """The rows that count after a step: of what arrived so far, each place's highest revision."""

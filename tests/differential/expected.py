@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from tests.differential.deliveries import Batch
 from tests.differential.histories import Row
-from tests.reference import day_by_day
+from tests.reference import day_by_day, tiers
 from tests.reference.identity import Identity
 
 TOKENS = {"phone": "phone_token", "wechat_openid": "wechat_openid_token", "member_phone": "member_phone_token"}
@@ -87,6 +87,39 @@ class Expected:
             member_assignments=self.assignments,
             frozen_thresholds=self.frozen,
             identity=self.identity,
+        )
+
+    @cached_property
+    def tiers(self) -> tiers.Members:
+        zones = dict(zip(self.stores["store_id"], self.stores["timezone"], strict=True))
+        rules = [
+            tiers.Rule(
+                row["tier"],
+                row["valid_from"],
+                row["spend_365"] * 100,
+                row.get("purchase_days_365") or 0,
+                row.get("tenure_days") or 0,
+                grace_days=row["grace_days"],
+            )
+            for row in self.newest("tier_rules", "tier", "valid_from")
+        ]
+        moments = {}
+        for row in self.rows("receipts"):
+            moment = pd.Timestamp(row["sold_at"])
+            if moment.tzinfo is None:
+                moment = moment.tz_localize(zones[row["store_id"]])
+            moments[tuple(row[column] for column in day_by_day.RECEIPT_KEY)] = moment
+        return tiers.Members(
+            self.identity,
+            self.facts,
+            self.as_of,
+            tiers.Book(rules),
+            sold_at=moments,
+            told=[
+                tiers.Told(row["card_no"], row["tier"], row["valid_from"], row["reason"])
+                for row in self.rows("member_tiers")
+            ],
+            said=self.identity.said(self.statuses),
         )
 
     @cached_property

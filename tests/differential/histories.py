@@ -40,6 +40,15 @@ PRODUCTS = {
     "bag": None,
 }
 PRICES = {"shirt": 199, "coat": 899, "shoes": 459, "milk": 328, "diapers": 129, "toy": 79, "bag": 1}
+# what a tier asks for; the second half of them replaces the first
+TIER_RULES: tuple[dict[str, Any], ...] = (
+    {"valid_from": FIRST, "tier": "silver", "spend_365": 0, "grace_days": 30},
+    {"valid_from": FIRST, "tier": "gold", "spend_365": 1500, "grace_days": 30},
+    {"valid_from": FIRST, "tier": "diamond", "spend_365": 5000, "purchase_days_365": 3, "grace_days": 10},
+    {"valid_from": date(2025, 2, 1), "tier": "gold", "spend_365": 2000, "grace_days": 30},
+    {"valid_from": date(2025, 2, 1), "tier": "diamond", "spend_365": 4000, "tenure_days": 60, "grace_days": 0},
+)
+TIERS_TOLD = ("silver", "gold", "diamond", "platinum")
 # days on both sides of every edge that a rule has
 EDGES = (1, 29, 30, 31, 44, 45, 46, 60, 89, 90, 91, 92, 179, 180, 181, 182, 359, 360, 364, 365, 366, 367)
 
@@ -81,6 +90,7 @@ def chain_rows() -> list[Row]:
     ]
     # what a product is can change
     rows.append(Row("reference", "products", date(2025, 3, 1), {"sku": "toy", "category": "baby"}, SHOP))
+    rows += [Row("reference", "tier_rules", rule["valid_from"], dict(rule), SHOP) for rule in TIER_RULES]
     rows.append(Row("pos", "enrolments", FIRST, _enrolled("before", "S1", date(2023, 3, 1), "12:00:00"), SHOP))
     till = _Till(random.Random(0), "")  # noqa: S311
     till.sell(FIRST, "S1", {}, lines=1)
@@ -137,6 +147,8 @@ class _Family:
             self.register(account)
         self.link(kind)
         self.shop()
+        for card in self.cards:
+            self.be_told(card)
         return self.found
 
     # ------------------------------------------------------------------ dates
@@ -212,6 +224,17 @@ class _Family:
             if self.dice.random() < 0.15:
                 other = row | {"service_store_id": self.dice.choice(SHOPS)}
                 self.add("pos", "member_assignments", entered + days(self.dice.choice((1, 10, 60))), other)
+
+    def be_told(self, card: str) -> None:
+        """What the till says of the card's tier, some of it corrected later."""
+        dice = self.dice
+        for day in {self.some_day() - days(dice.choice((0, 0, 400))) for _ in range(dice.choice((0, 0, 1, 2, 3)))}:
+            row = {"card_no": card, "tier": dice.choice(TIERS_TOLD), "valid_from": day, "reason": "told"}
+            told_on = max(self.delivered(day, 1, 30), FIRST)
+            self.add("pos", "member_tiers", told_on, row)
+            if dice.random() < 0.2:
+                other = row | {"tier": dice.choice(TIERS_TOLD)}
+                self.add("pos", "member_tiers", told_on + days(dice.choice((1, 10, 200))), other)
 
     def register(self, account: str) -> None:
         dice = self.dice
@@ -432,7 +455,11 @@ class _Till:
         # before the cut-off it is still yesterday's business
         cutoff = next(int(row["day_cutoff"][:2]) for row in STORES if row["store_id"] == store)
         early = cutoff > 0 and dice.random() < 0.2
-        clock = f"{day + days(1)}T{dice.randrange(cutoff):02d}:30:00{OFFSETS[store]}" if early else f"{day}T12:00:00"
+        # one after the other, so that no two of a day are of the same moment
+        minute = f"{self._number % 60:02d}:00"
+        clock = (
+            f"{day + days(1)}T{dice.randrange(cutoff):02d}:{minute}{OFFSETS[store]}" if early else f"{day}T12:{minute}"
+        )
         if late is None:
             late = dice.choices((0, 1, 9, 40), (92, 3, 3, 2))[0]
         snap = 6 - day.weekday() if dice.random() < 0.6 else 1

@@ -40,7 +40,7 @@ def test_the_histories_miss_nothing_that_can_happen(rows: list[Row]) -> None:
     feeds = Counter(row.feed for row in rows)
     assert set(feeds) == {
         *("stores", "products", "enrolments", "member_status", "member_assignments", "receipts", "receipt_lines"),
-        *("accounts", "identity_links", "receipt_claims"),
+        *("accounts", "identity_links", "receipt_claims", "tier_rules", "member_tiers"),
     }
     receipts = [row.content for row in rows if row.feed == "receipts"]
     assert {row["receipt_type"] for row in receipts} == {"sale", "return", "exchange", "void"}

@@ -217,6 +217,13 @@ class Identity:
             return self._whose_id((kind, value), day)
         return self._whose_token(kind, value, day)
 
+    def holders(self, card_no: str) -> set[str]:
+        """Every member whose the card was on some day."""
+        links = [link for link in self._links if link.get("card_no") == card_no]
+        days = {self._as_of, *(day for link in links for day in (link["begin"], link["end"]) if day <= self._as_of)}
+        days |= {day - timedelta(days=1) for day in days}
+        return {member for day in days if (member := self.whose("card", card_no, day))}
+
     def _whose_id(self, id_: Id, day: date) -> str | None:
         kind, number = id_
         if kind == "card" and id_ in self._own:

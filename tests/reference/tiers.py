@@ -21,10 +21,16 @@ Readings of the words that they leave open, fixed here:
 from __future__ import annotations
 
 import calendar
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
+
+import pandas as pd
+from tests.reference.day_by_day import RECEIPT_KEY
+from tests.reference.identity import OPEN_END, Identity, Said
 
 ONE_DAY = timedelta(days=1)
 ALWAYS = date(1, 1, 1)
@@ -318,3 +324,139 @@ def source_tier(
         if not reviewed:
             counted.append(row)
     return max(counted, key=lambda row: (places[row.tier], row.valid_from), default=None)
+
+
+# ------------------------------------------------------------------------------------------------ of all members
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A member's tier on a day, by the source system and by the rules (None: nothing is expected)."""
+
+    tier: str
+    expected: Expected | None
+
+
+class Members:
+    """The tiers of all members, from what is known of them at the close of ``as_of``.
+
+    facts: judged receipts with their member's id for card number, as `judge_receipts` answers them; sold_at: the
+    moment of each, by its key; told: in the order in which it was delivered; deeds: by member, the days of what it
+    did deliberately; said: what was said of members, in order.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        facts: pd.DataFrame,
+        as_of: date,
+        book: Book,
+        *,
+        sold_at: Mapping[tuple[Any, ...], pd.Timestamp],
+        told: Sequence[Told] = (),
+        deeds: Mapping[str, Sequence[date]] | None = None,
+        said: Sequence[Said] = (),
+    ) -> None:
+        self.book, self._identity, self._as_of, self._said = book, identity, as_of, said
+        self._facts = facts[~facts["is_staff_sale"] & ~facts["is_wholesale"]]
+        self._sold_at, self._deeds = sold_at, deeds or {}
+        self.first_day = min(facts["business_date"])
+        # prospects, too: the source may say something of their cards
+        self.members = {
+            member.member_id: member
+            for member in identity.members()
+            if member.enrolled_on < member.merged_on or member.enrolled_on > as_of
+        }
+        told = [row for row in told if row.valid_from <= as_of]
+        self._told_of: dict[str, list[Told]] = defaultdict(list)
+        for row in told:
+            for holder in identity.holders(row.card_no):
+                self._told_of[holder].append(row)
+        self._joined_on = {
+            member.member_id: member.merged_on for member in identity.members() if member.merged_on != OPEN_END
+        }
+        unknown = sorted({row.tier for row in told} - set(book.ladder))
+        self._places = {tier: place for place, tier in enumerate([*unknown, *book.ladder])}
+
+    def life(self, member_id: str) -> Life:
+        mine = self._facts[self._facts["card_no"] == member_id]
+        rows = mine.to_dict("records")
+        orders = [
+            Order(
+                row["receipt_no"],
+                row["business_date"],
+                self._sold_at[tuple(row[column] for column in RECEIPT_KEY)],
+                row["net_cents"],
+                row["stopped_on"],
+            )
+            for row in rows
+        ]
+        until: dict[date, date] = {}
+        for row in rows:
+            day = row["business_date"]
+            if row["qualifies_at_sale"]:
+                until[day] = max(until.get(day, day), row["stopped_on"] or OPEN_END)
+        member = self.members[member_id]
+        deeds = self._deeds.get(member_id, ())
+        return Life(member.enrolled_on, orders, list(until.items()), deeds, member.merged_on)
+
+    def source(self, member_id: str, day: date) -> Told | None:
+        """What the source said last that counts on a day."""
+        mine = self._told_of[member_id]
+        whose = {card: self._is_of(card, member_id) for card in {row.card_no for row in mine}}
+        return source_tier(mine, whose, self._joined_on, self._places, day)
+
+    def _is_of(self, card_no: str, member_id: str) -> Callable[[date], bool]:
+        return lambda day: self._whose(card_no, day) == member_id
+
+    @cache  # noqa: B019  (lives as long as what it remembers)
+    def _whose(self, card_no: str, day: date) -> str | None:
+        return self._identity.whose("card", card_no, day)
+
+    def expected(self, member_id: str) -> dict[date, Expected]:
+        if self.members[member_id].enrolled_on > self._as_of:
+            return {}
+        brought = self.source(member_id, self.first_day)
+        begun = None
+        if brought:
+            since = self.first_day
+            while (before := self.source(member_id, since - ONE_DAY)) and before.tier == brought.tier:
+                since -= ONE_DAY
+            begun = (brought.tier, since)
+        return dict(expected_by_day(self.life(member_id), self.book, self.first_day, self._as_of, begun))
+
+    def by_day(self, member_id: str) -> Iterator[tuple[date, Standing]]:
+        """Each day on which something was told or is expected of a member, or nothing of who is one."""
+        member, expected = self.members[member_id], self.expected(member_id)
+        day = min([member.enrolled_on, *(row.valid_from for row in self._told_of[member_id])])
+        while day < min(self._as_of + ONE_DAY, member.merged_on):
+            source = self.source(member_id, day)
+            if source or day >= member.enrolled_on:
+                yield day, Standing(source.tier if source else NOT_FED, expected.get(day))
+            day += ONE_DAY
+
+    def is_valid(self, member_id: str, day: date) -> bool:
+        """Whether it is a member on the day, and neither left nor flagged."""
+        member = self.members[member_id]
+        flags = set()
+        for entry in self._said:
+            if entry.member_id == member_id and entry.day <= day:
+                (flags.add if entry.is_set else flags.discard)((entry.of, entry.flag))
+        return member.enrolled_on <= day < member.merged_on and not flags
+
+    def migration_monthly(self) -> dict[tuple[date, str, str], int]:
+        """How many members went from which tier to which, by month: NEW and X stand for no valid member."""
+        counts: dict[tuple[date, str, str], int] = defaultdict(int)
+        month = self.first_day.replace(day=1)
+        while month <= self._as_of:
+            following = (month + timedelta(days=31)).replace(day=1)
+            opening, closing = month - ONE_DAY, min(following - ONE_DAY, self._as_of)
+            for member_id in self.members:
+                stands = []
+                for day in (opening, closing):
+                    tier = self.source(member_id, day)
+                    stands.append((tier.tier if tier else NOT_FED) if self.is_valid(member_id, day) else None)
+                if stands != [None, None]:
+                    counts[month, stands[0] or "NEW", stands[1] or "X"] += 1
+            month = following
+        return counts
