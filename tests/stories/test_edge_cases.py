@@ -17,10 +17,12 @@ import pandas as pd
 import pytest
 from tests.chain import STORES, Chain
 from tests.conftest import new_warehouse
+from tests.erase.conftest import totals, where_left
 from tests.faults.evidence import seen_by_readers
 from tests.reference import day_by_day
 
 from memberhouse import db
+from memberhouse.erase import erase
 
 pytestmark = pytest.mark.services
 
@@ -234,6 +236,41 @@ def insiders(chain: Chain, step: int) -> None:
         say(chain, "staff", "staff", jan(3), entered=jan(21))
 
 
+def shared_card(chain: Chain, step: int) -> None:
+    store = "shared"
+    if step == FIRST:
+        enrol(chain, store, "lent", "own")
+        for number in range(8):
+            chain.sell(f"lent {number}", jan(6), store=store, member_card_no="lent")
+            chain.sell(f"own {number}", jan(6), store=store, member_card_no="own")
+    if step == LATER:
+        chain.sell("lent 8", jan(6), store=store, member_card_no="lent")
+
+
+def tier_in_grace_and_reversed(chain: Chain, step: int) -> None:
+    store = "tiers"
+    if step == FIRST:
+        enrol(chain, store, "grace", day=OPENED)
+        enrol(chain, store, "day 30", "day 31", day=jan(-20))
+        chain.sell("grace 1", OPENED + timedelta(days=1), store=store, amount=5000, member_card_no="grace")
+        for number, sold in ((30, jan(-9)), (31, jan(-10))):
+            chain.sell(f"day {number} 1", sold, store=store, amount=5000, member_card_no=f"day {number}")
+    if step == LATER:
+        for number, sold in ((30, jan(-9)), (31, jan(-10))):
+            of_sale = (f"day {number} 1", sold)
+            chain.take_back(f"day {number} back", jan(21), of_sale, 5000, store=store, member_card_no=f"day {number}")
+
+
+def erased(chain: Chain, step: int) -> None:
+    if step == FIRST:
+        enrol(chain, "erased", "forget me", phone_token="phone of who is erased")
+        account(chain, "forget me:A", phone_token="phone of who is erased")
+        link(chain, "forget me:A", jan(3), card_no="forget me")
+        chain.sell("of the erased", jan(6), store="erased", amount=70, member_card_no="forget me")
+    if step == LATER:
+        chain.sell("of the erased later", jan(21), store="erased", amount=30, account_id="forget me:A")
+
+
 def transferred(chain: Chain, step: int) -> None:
     if step == FIRST:
         enrol(chain, "left", "mover")
@@ -256,6 +293,9 @@ STORIES = (
     exchange_with_a_negative_quantity,
     split_tender,
     insiders,
+    shared_card,
+    tier_in_grace_and_reversed,
+    erased,
     transferred,
 )
 
@@ -268,7 +308,7 @@ def _store(name: str) -> dict[str, Any]:
 
 OWN_STORES = (
     *("refunded", "merged", "late", "linked", "phone", "backdated", "closed", "night", "berlin", "exchange", "tender"),
-    *("insiders", "resent", "left", "entered"),
+    *("insiders", "resent", "left", "entered", "shared", "tiers", "birthdays", "erased"),
 )
 
 RESENT = {"store_id": "resent", "register_id": "1", "receipt_type": "sale", "sold_at": f"{jan(6)}T12:00:00"}
@@ -309,13 +349,19 @@ def reports() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """Rows and sums of every view in every release, before and after the erasure."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def published() -> dict[int, dict[str, str]]:
     """A fingerprint of every view, by release, taken when it was published."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def chain(server_home, landing, reports, published) -> Iterator[Chain]:
+def chain(server_home, landing, reports, published, told) -> Iterator[Chain]:
     with new_warehouse(server_home, "edge_cases") as settings:
         chain = Chain(settings, OPENED, [*STORES, *map(_store, OWN_STORES)])
         enrol(chain, "S1", "from before", day=date(2024, 11, 1), entered=OPENED)
@@ -324,9 +370,29 @@ def chain(server_home, landing, reports, published) -> Iterator[Chain]:
             for story in STORIES:
                 story(chain, step)
             pos_resends(chain, step, landing, reports)
+            birthdays(chain, step, landing)
             chain.releases.append(chain.publish(as_of))
+            if step == LATER:
+                told["before"] = totals(settings)
+                erase(settings, "forget me")
+                told["after"] = totals(settings)
+                # other names, and nothing else
+                published[FIRST] = seen_by_readers(settings, FIRST)
             published[step] = chain.content()
         yield chain
+
+
+def birthdays(chain: Chain, step: int, landing: Path) -> None:
+    """Through the loader, which takes personal data into the vault."""
+    store = "birthdays"
+    if step == FIRST:
+        rows = [
+            {"card_no": card, "store_id": store, "enrolled_at": at(jan(2)), "name": "Li Mei", "birthday": birthday}
+            for card, birthday in (("leap day", "1992-02-29"), ("no year", "--02-29"), ("not told", ""))
+        ]
+        chain.land(landing, "enrolments", jan(2), pd.DataFrame(rows), name="birthdays")
+        for card in ("leap day", "no year"):
+            chain.sell(f"of {card}", jan(6), store=store, member_card_no=card)
 
 
 def pos_resends(chain: Chain, step: int, landing: Path, reports: dict[str, Any]) -> None:
@@ -607,6 +673,59 @@ def test_hours_that_are_repeated_or_missing_neither_drop_nor_double_a_receipt(ch
     assert kpi(chain, "berlin", date(2025, 3, 24), columns) == (1, Decimal("10.00"))
 
 
+# ------------------------------------------------------------------------------------------ 8: birthdays
+
+
+def test_a_birthday_on_a_leap_day_or_without_a_year_is_kept_in_the_vault_and_its_member_counts(chain: Chain) -> None:
+    with db.connect(chain.settings) as conn:
+        kept = conn.execute(
+            "select fed.card_no, vault.value from raw.pos__enrolments as fed"
+            " join vault.personal_value as vault on vault.token = fed.birthday_token where fed.store_id = 'birthdays'"
+        ).fetchall()
+    assert dict(kept) == {"leap day": "1992-02-29", "no year": "--02-29"}
+    assert set(receipts(chain, "birthdays", "member_id").values()) == {"leap day", "no year"}
+    for card in ("leap day", "no year"):
+        assert stages(chain, card) == [("S02", jan(2), jan(6)), ("S03", jan(6), OPEN)]
+    assert stages(chain, "not told") == [("S02", jan(2), OPEN)]
+    assert kpi(chain, "birthdays", NEW_YEAR, "new_members") == (3,)
+    assert kpi(chain, "birthdays", JAN_5, "sale_receipts_member, valid_members") == (2, 3)
+
+
+# ------------------------------------------------------------------------------------------ 9: tiers
+
+
+def tier(chain: Chain, member: str, day: date, release: int | None = None) -> tuple[Any, ...]:
+    """Expected tier, whether in grace, why, and until when, on a day."""
+    (row,) = chain.read(
+        "select expected_tier, in_grace, expected_reason, next_review_on from bi.tier_history"
+        f" where member_id = '{member}' and valid_from <= '{day}' and valid_to > '{day}'",
+        release,
+    )
+    return row
+
+
+def test_in_grace_the_tier_is_kept(chain: Chain) -> None:
+    # twelve months from 7 January 2025, to the end of the month, and 30 days of grace
+    assert tier(chain, "grace", jan(18), FIRST) == ("gold", False, "upgraded", jan(31))
+    assert tier(chain, "grace", jan(31)) == ("gold", False, "upgraded", jan(31))
+    assert tier(chain, "grace", jan(32)) == ("gold", True, "grace", date(2026, 3, 2))
+
+
+def test_the_order_that_brought_a_tier_reverses_it_within_30_days_from_its_return_on(chain: Chain) -> None:
+    review = date(2026, 12, 31)
+    for member, bought in (("day 30", jan(-9)), ("day 31", jan(-10))):
+        assert tier(chain, member, jan(18), FIRST) == ("gold", False, "upgraded", date(2026, 12, 31))
+        assert tier(chain, member, bought) == ("silver", False, "enrolled", None)
+        assert tier(chain, member, jan(20)) == ("gold", False, "upgraded", review)
+    assert tier(chain, "day 30", jan(21)) == ("silver", False, "reversed", None)
+    # later, at the next review
+    assert tier(chain, "day 31", jan(21)) == ("gold", False, "upgraded", review)
+    # the same return to facts, stages and key figures
+    assert receipts(chain, "tiers", "unqualified_on")["day 30 1"] == jan(21)
+    assert stages(chain, "day 30") == [("S02", jan(-20), jan(-9)), ("S03", jan(-9), jan(21)), ("S02", jan(21), OPEN)]
+    assert kpi(chain, "tiers", JAN_19, "net_sales_amount", FIRST + 1) == (Decimal("-10000.00"),)
+
+
 # ------------------------------------------------------------------------------------------ 10: exchanges
 
 
@@ -634,6 +753,8 @@ def test_a_receipt_paid_in_three_ways_is_one_receipt(chain: Chain) -> None:
     paid = (1, Decimal("100.00"), Decimal("100.00"))
     assert kpi(chain, "tender", JAN_5, columns, FIRST) == kpi(chain, "tender", JAN_5, columns) == paid
     assert receipts(chain, "tender", "net_sales_amount, units") == {"paid": (Decimal("100.00"), Decimal("1.000"))}
+    by_tender = chain.read("select tender_type, amount from bi.fct_tender where store_id = 'tender' order by amount")
+    assert by_tender == [("cash", Decimal("20.00")), ("points", Decimal("30.00")), ("card", Decimal("50.00"))]
     assert stages(chain, "payer", FIRST) == stages(chain, "payer")
 
 
@@ -692,6 +813,41 @@ def test_a_test_card_is_out_everywhere_and_staff_and_wholesale_are_store_sales_o
 def test_staff_and_tests_leave_the_stock_by_their_own_line(chain: Chain) -> None:
     assert stocktake(chain, "insiders", NEW_YEAR, FIRST) == {"enrolled": 3, "closing": 3}
     assert stocktake(chain, "insiders", NEW_YEAR) == {"enrolled": 3, "excluded": 2, "closing": 1}
+
+
+def test_a_card_with_more_than_eight_receipts_a_day_is_flagged_and_counts(chain: Chain) -> None:
+    statement = "select member_id from bi.member_flags where is_suspect_shared and member_id in ('lent', 'own')"
+    assert chain.read(statement, FIRST) == []
+    assert chain.read(statement) == [("lent",)]
+    assert kpi(chain, "shared", JAN_5, "sale_receipts_member, purchasing_members", FIRST) == (16, 2)
+    assert kpi(chain, "shared", JAN_5, "sale_receipts_member, purchasing_members") == (17, 2)
+    assert stages(chain, "lent") == stages(chain, "own") == [("S02", jan(2), jan(6)), ("S03", jan(6), OPEN)]
+
+
+# ------------------------------------------------------------------------------------------ 14: erasure
+
+
+def test_nobody_finds_who_was_erased(chain: Chain) -> None:
+    words = {"forget me", "forget me:A", "phone of who is erased"}
+    assert where_left(chain.settings, words) == set()
+
+
+def test_no_total_of_any_release_changes_with_an_erasure(chain: Chain, told: dict[str, Any]) -> None:
+    assert {release for release, _ in told["before"]} == {FIRST, LATER}
+    assert told["after"] == told["before"]
+
+
+def test_facts_stages_and_key_figures_of_the_erased_stand(chain: Chain) -> None:
+    facts = receipts(chain, "erased", "business_date, net_sales_amount, member_id")
+    assert {number: values[:2] for number, values in facts.items()} == {
+        "of the erased": (jan(6), Decimal("70.00")),
+        "of the erased later": (jan(21), Decimal("30.00")),
+    }
+    (tombstone,) = {values[2] for values in facts.values()}
+    assert tombstone.startswith("erased-")
+    assert stages(chain, tombstone, FIRST) == [("S02", jan(2), jan(6)), ("S03", jan(6), OPEN)]
+    assert stages(chain, tombstone) == [("S02", jan(2), jan(6)), ("S03", jan(6), jan(21)), ("S04", jan(21), OPEN)]
+    assert kpi(chain, "erased", JAN_19, "net_sales_member_amount, valid_members") == (Decimal("30.00"), 1)
 
 
 # ------------------------------------------------------------------------------------------ transfers

@@ -63,6 +63,9 @@ def invoke(settings: Settings, *arguments: str, progress: Progress | None = None
                 "--no-use-colors",
                 "--no-send-anonymous-usage-stats",
                 "--no-version-check",
+                # at debug level a fifth of a small build would be its log; the SQL is in target
+                "--log-level-file",
+                "info",
                 *arguments,
                 "--project-dir",
                 str(settings.project_root / "dbt_project"),
