@@ -5,7 +5,7 @@ erasure goes by it, and stops when it finds a member in a column of which nobody
     config: {meta: {names_member: true}}      false: it never does, whatever it looks like
 What a column was once declared to be stays known, because its rows stay.
 #}
-{% macro register_member_columns(name) -%}
+{% macro register_member_columns_sql(name) -%}
     {%- set rows = [] -%}
     {%- for column in model.columns.values() if column.data_type == 'text' -%}
         {%- set said = column.config.meta.get('names_member', column.meta.get('names_member')) -%}
@@ -14,10 +14,9 @@ What a column was once declared to be stays known, because its rows stay.
         {%- endif -%}
         {%- do rows.append("('" ~ name ~ "', '" ~ column.name ~ "', " ~ ('null' if said is none else said) ~ '::boolean)') -%}
     {%- endfor -%}
-    {% if rows %}
-        {% do run_query(
-            'insert into release.member_column (table_name, column_name, names_member) values ' ~ rows | join(', ')
-            ~ ' on conflict (table_name, column_name) do update set names_member = excluded.names_member'
-            ~ ' where member_column.names_member is distinct from excluded.names_member') %}
-    {% endif %}
+    {%- if rows -%}
+    insert into release.member_column (table_name, column_name, names_member) values {{ rows | join(', ') }}
+    on conflict (table_name, column_name) do update set names_member = excluded.names_member
+    where member_column.names_member is distinct from excluded.names_member;
+    {%- endif -%}
 {%- endmacro %}

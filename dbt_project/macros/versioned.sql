@@ -32,7 +32,9 @@ column (`is distinct from`), not by a stored hash, which would close every row w
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {%- set building = run_query('select release_id, is_full from release.building') -%}
+    {%- set building = run_query(
+        "select pg_advisory_xact_lock(hashtextextended('versioned " ~ model.alias ~ "', 0));"
+        ~ 'select release_id, is_full from release.building') -%}
     {% if building | length == 0 %}
         {{ exceptions.raise_compiler_error(
             'No release is being built, and only the newest one may be: start with "memberhouse build".') }}
@@ -42,22 +44,18 @@ column (`is distinct from`), not by a stored hash, which would close every row w
     {% endif %}
     {%- set scope = none if building[0][1] else config.get('scope') -%}
 
-    {% do run_query("select pg_advisory_xact_lock(hashtextextended('versioned " ~ model.alias ~ "', 0))") %}
-
-    {{ get_assert_columns_equivalent(sql) }}
-    {% do run_query('create temporary table ' ~ table.stage ~ ' ' ~ get_table_columns_and_constraints() ~ ' on commit drop') %}
-    {%- set columns = versioned__columns(table.stage) -%}
+    {% if building[0][1] %}
+        {#- a project that changed is built in full -#}
+        {{ get_assert_columns_equivalent(sql) }}
+    {% endif %}
+    {%- set columns = versioned__columns(
+        table.stage,
+        'create temporary table ' ~ table.stage ~ ' ' ~ get_table_columns_and_constraints() ~ ' on commit drop;') -%}
     {%- set names = columns.keys() | map('string') | list -%}
-    {% call statement('stage') -%}
-        insert into {{ table.stage }} ({{ names | join(', ') }})
-        {{ get_select_subquery(sql) }}
-    {%- endcall %}
-    {% do run_query('analyze ' ~ table.stage) %}
-    {% do versioned__refuse_bad_keys(table.stage, key) %}
+    {% do versioned__fill_stage(table.stage, names, key) %}
 
-    {%- set stored = versioned__columns(table.parent) -%}
-    {% do versioned__register(table.name, group_name, key, building[0][0]) %}
-    {% do register_member_columns(table.name) %}
+    {%- set stored = versioned__columns(
+        table.parent, versioned__register_sql(table.name, group_name, key, building[0][0])) -%}
     {% if stored %}
         {% do versioned__ensure_columns(table, columns, stored) %}
     {% else %}
@@ -65,7 +63,7 @@ column (`is distinct from`), not by a stored hash, which would close every row w
     {% endif %}
     {% call statement('main') -%}
         {%- if stored -%}
-        {{ versioned__apply(table, names, key, building[0][0], scope) }}
+        {{ versioned__apply(table, names, key, building[0][0], scope, stored) }}
         {%- else -%}
         insert into {{ table.open }} ({{ names | join(', ') }}, _from_release, _to_release)
         select {{ names | join(', ') }}, {{ building[0][0] }}, 2147483647 from {{ table.stage }};
@@ -76,8 +74,10 @@ column (`is distinct from`), not by a stored hash, which would close every row w
     {% do versioned__analyze(table.open, building[0][0]) %}
 
     {%- set select_names = 'select ' ~ names | join(', ') -%}
-    {% do ensure_view('marts', select_names ~ ' from ' ~ table.open) %}
-    {% do ensure_view('bi', select_names ~ ' from ' ~ table.parent ~ ' where ' ~ released_rows(group_name)) %}
+    {% do ensure_views({
+        'marts': select_names ~ ' from ' ~ table.open,
+        'bi': select_names ~ ' from ' ~ table.parent ~ ' where ' ~ released_rows(group_name),
+    }) %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
@@ -118,11 +118,11 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
-{# name -> type of a table's columns, in their order; empty when there is no such table #}
-{% macro versioned__columns(table) %}
+{# name -> type of a table's columns, in their order; empty when there is no such table. first: SQL that runs before. #}
+{% macro versioned__columns(table, first) %}
     {%- set columns = {} -%}
     {%- for row in run_query(
-        "select quote_ident(attname), format_type(atttypid, atttypmod) from pg_attribute where attrelid = to_regclass('"
+        first ~ " select quote_ident(attname), format_type(atttypid, atttypmod) from pg_attribute where attrelid = to_regclass('"
         ~ table ~ "') and attnum > 0 and not attisdropped order by attnum") -%}
         {%- do columns.update({row[0]: row[1]}) -%}
     {%- endfor -%}
@@ -130,9 +130,10 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
-{% macro versioned__refuse_bad_keys(stage, key) %}
+{% macro versioned__fill_stage(stage, names, key) %}
     {%- set bad = run_query(
-        'select ' ~ key | join(', ') ~ ', count(*) from ' ~ stage ~ ' group by ' ~ key | join(', ')
+        'insert into ' ~ stage ~ ' (' ~ names | join(', ') ~ ') ' ~ get_select_subquery(sql) ~ '; analyze ' ~ stage ~ ';'
+        ~ ' select ' ~ key | join(', ') ~ ', count(*) from ' ~ stage ~ ' group by ' ~ key | join(', ')
         ~ ' having count(*) > 1 or num_nulls(' ~ key | join(', ') ~ ') > 0 limit 1') -%}
     {% if bad | length > 0 %}
         {{ exceptions.raise_compiler_error(
@@ -163,11 +164,13 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
-{# A new column is added (null in older rows); a dropped one stays in history and leaves the views; a retyped one is refused. #}
+{# A new column is added (null in older rows), to `stored` too; a dropped one stays in history and leaves the views; a
+retyped one is refused. #}
 {% macro versioned__ensure_columns(table, columns, stored) %}
     {% for column, type in columns.items() %}
         {% if column not in stored %}
             {% do run_query('alter table ' ~ table.parent ~ ' add column ' ~ column ~ ' ' ~ type) %}
+            {% do stored.update({column: type}) %}
         {% elif stored[column] != type %}
             {{ exceptions.raise_compiler_error(
                 'Column ' ~ column ~ ' is ' ~ stored[column] ~ ' in what was published and ' ~ type
@@ -179,28 +182,27 @@ times as slow as the look at the pointer, is asked only when the session wants a
 
 {# What is known of a mart outside of the project: its group, its key, who sees it, what it is fed by, and in which
 build it was last. #}
-{% macro versioned__register(name, group_name, key, release_id) %}
+{% macro versioned__register_sql(name, group_name, key, release_id) %}
     {%- set fed_by = config.get('fed_by', []) | map('string') | list -%}
-    {% call statement('register') %}
-        insert into release.versioned_table (
-            table_name, group_name, is_published, fed_by, unique_key, restated, last_release_id
-        ) values (
-            '{{ name }}',
-            '{{ group_name }}',
-            {{ config.get('is_published', true) }},
-            '{ {{- fed_by | join(",") -}} }',
-            '{ {{- key | join(",") -}} }',
-            {{ versioned__restated(key) }},
-            {{ release_id }}
-        )
-        on conflict (table_name) do update set
-            group_name = excluded.group_name,
-            is_published = excluded.is_published,
-            fed_by = excluded.fed_by,
-            unique_key = excluded.unique_key,
-            restated = excluded.restated,
-            last_release_id = excluded.last_release_id
-    {% endcall %}
+    insert into release.versioned_table (
+        table_name, group_name, is_published, fed_by, unique_key, restated, last_release_id
+    ) values (
+        '{{ name }}',
+        '{{ group_name }}',
+        {{ config.get('is_published', true) }},
+        '{ {{- fed_by | join(",") -}} }',
+        '{ {{- key | join(",") -}} }',
+        {{ versioned__restated(key) }},
+        {{ release_id }}
+    )
+    on conflict (table_name) do update set
+        group_name = excluded.group_name,
+        is_published = excluded.is_published,
+        fed_by = excluded.fed_by,
+        unique_key = excluded.unique_key,
+        restated = excluded.restated,
+        last_release_id = excluded.last_release_id;
+    {{ register_member_columns_sql(name) }}
 {% endmacro %}
 
 
@@ -239,22 +241,20 @@ In an expression, published_until is the as-of date of the group's release befor
 {# The planner needs to know of a table that was filled or has changed much; a day's rows change nothing for it, and
 looking at a large table takes longer than writing them. #}
 {% macro versioned__analyze(open_table, release_id) %}
-    {%- set changed = run_query(
-        "select 1 from pg_class as c where c.oid = '" ~ open_table ~ "'::regclass and (c.reltuples < 100000 or (select count(*) from "
-        ~ open_table ~ " where _from_release = " ~ release_id ~ ") > c.reltuples / 20)") -%}
-    {% if changed | length > 0 %}
-        {% do run_query('analyze ' ~ open_table) %}
-    {% endif %}
+    {% do run_query(
+        "do $do$ begin if (select c.reltuples < 100000 or (select count(*) from " ~ open_table ~ " where _from_release = "
+        ~ release_id ~ ") > c.reltuples / 20 from pg_class as c where c.oid = '" ~ open_table
+        ~ "'::regclass) then analyze " ~ open_table ~ "; end if; end $do$") %}
 {% endmacro %}
 
 
-{% macro versioned__apply(table, names, key, release_id, scope) %}
+{% macro versioned__apply(table, names, key, release_id, scope, stored_columns) %}
     {%- set same_key -%}
         {%- for column in key -%}one.{{ column }} = other.{{ column }}{{ ' and ' if not loop.last }}{%- endfor -%}
     {%- endset -%}
     {%- set difference = adapter.quote('difference_' ~ table.name) -%}
     {#- a closed row keeps the columns that the model no longer has -#}
-    {%- set stored = versioned__columns(table.parent).keys() | reject('equalto', '_to_release') | list -%}
+    {%- set stored = stored_columns.keys() | reject('equalto', '_to_release') | list -%}
     {%- set columns = names | join(', ') -%}
 
     create temporary table {{ difference }} on commit drop as

@@ -25,7 +25,7 @@ from memberhouse.settings import Settings
 
 @dataclass(frozen=True)
 class Model:
-    """A model as a build ran it. kind: table, view, versioned or published_view. begun, ended: when it was executed."""
+    """A model as a build ran it. kind: rebuilt, kept_view, versioned or published_view. begun, ended: when it was executed."""
 
     name: str
     schema: str
@@ -40,7 +40,7 @@ class Model:
 
     @property
     def is_view(self) -> bool:
-        return self.kind in ("view", "published_view")
+        return self.kind in ("kept_view", "published_view")
 
 
 def models_of_last_build(target: Path) -> list[Model]:

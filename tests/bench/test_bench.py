@@ -104,7 +104,7 @@ def test_a_day_is_compared_with_the_same_day_at_a_tenth_of_the_history(tmp_path:
 
 def ran(name: str, begun: int, ended: int) -> Model:
     midnight = datetime(2026, 3, 2)
-    return Model(name, "marts", "table", "", midnight + timedelta(seconds=begun), midnight + timedelta(seconds=ended))
+    return Model(name, "marts", "rebuilt", "", midnight + timedelta(seconds=begun), midnight + timedelta(seconds=ended))
 
 
 def test_models_that_run_at_once_count_once() -> None:

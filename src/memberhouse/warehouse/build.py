@@ -175,11 +175,16 @@ def _build(
     with ledger.step(settings, "build", f"as of {as_of}") as step:
         # until this connection ends: which batches are in the release is settled, and stays so
         conn.execute("select pg_advisory_lock(%s)", (db.RAW_LOCK,))
-        release_id = _open_release(conn, as_of, full_refresh, _project_sha256(settings.project_root))
+        project_sha256 = _project_sha256(settings.project_root)
+        seeds_stand = not full_refresh and _last_build_loaded_seeds(conn, project_sha256)
+        release_id = _open_release(conn, as_of, full_refresh, project_sha256)
         conn.commit()
         step.detail["release_id"] = release_id
+        left_out = ["--exclude", "resource_type:seed"] if seeds_stand else []
         try:
-            results = dbt.invoke(settings, "build", "--exclude-resource-type", "unit_test", progress=progress)
+            results = dbt.invoke(
+                settings, "build", "--exclude-resource-type", "unit_test", *left_out, progress=progress
+            )
         except RuntimeError as error:
             _raise_if_lost(conn, release_id, [str(error)])
             _close_release(conn, release_id, "failed")
@@ -242,6 +247,16 @@ def _latest_as_of(conn: psycopg.Connection) -> date | None:
         """
     ).fetchone()
     return row[0] if row else None
+
+
+def _last_build_loaded_seeds(conn: psycopg.Connection, project_sha256: str) -> bool:
+    """Whether the build before this one ended well with the same project: its seeds stand, and passed their tests."""
+    row = conn.execute(
+        "select project_sha256 = %s and state = 'built' from release.release"
+        " order by release_id desc limit 1",
+        (project_sha256,),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, project_sha256: str) -> int:

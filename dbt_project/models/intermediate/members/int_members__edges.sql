@@ -1,7 +1,7 @@
 -- Grain: one row per link in force at the close of the as-of date and direction in which it is walked: between a card
 -- and its account, between an account that was merged and the one that goes on, between the latter and a card that
 -- the merge names.
-{{ config(materialized='view') }}
+{{ config(materialized='kept_view') }}
 
 with links as (
     select * from {{ ref('int_members__links') }}

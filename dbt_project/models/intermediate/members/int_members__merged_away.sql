@@ -1,5 +1,5 @@
 -- Grain: one row per account that a merge in force ends, and per card that only such accounts have.
-{{ config(materialized='view') }}
+{{ config(materialized='kept_view') }}
 
 with links as (
     select * from {{ ref('int_members__links') }}

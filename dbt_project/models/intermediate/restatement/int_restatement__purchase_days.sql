@@ -1,5 +1,5 @@
 -- Grain: one row per member, published business date with a receipt that this build changed, cause and batch.
-{{ config(materialized='view') }}
+{{ config(materialized='kept_view') }}
 
 with final as (
     select distinct

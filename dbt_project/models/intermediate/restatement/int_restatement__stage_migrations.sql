@@ -1,6 +1,6 @@
 -- Grain: one row per week, stage at opening (NEW: not yet a member) and at close that a member left or came to by a
 -- restatement, cause and batch.
-{{ config(materialized='view') }}
+{{ config(materialized='kept_view') }}
 
 with final as (
     select distinct

@@ -1,5 +1,5 @@
 -- Grain: one row per week, store and stage at its close that a member left or came to by a restatement, cause, batch.
-{{ config(materialized='view') }}
+{{ config(materialized='kept_view') }}
 
 with final as (
     select distinct

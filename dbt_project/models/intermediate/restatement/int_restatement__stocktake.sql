@@ -1,5 +1,5 @@
 -- Grain: one row per week and store in which a member was counted otherwise before a restatement, cause and batch.
-{{ config(materialized='view') }}
+{{ config(materialized='kept_view') }}
 
 with final as (
     select distinct
