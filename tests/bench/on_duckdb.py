@@ -228,7 +228,10 @@ create macro range_minus(one, many) as list_filter(
 def translate(text: str, constant: Callable[[str], Any]) -> str:
     """The PostgreSQL SELECT in DuckDB's SQL. constant: the value of a scalar sub-select in DuckDB's SQL."""
     tree = sqlglot.parse_one(text, read="postgres")
-    for rewrite in (_any_of_array, _time_of_day, _percentile, _ranges, _contains, _series, _iso_week, _division):
+    for rewrite in (
+        *(_any_of_array, _time_of_day, _percentile, _ranges, _contains),
+        *(_cardinality, _series, _iso_week, _division),
+    ):
         tree = rewrite(tree, constant)
     return tree.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
 
@@ -284,6 +287,14 @@ def _contains(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
     """Whether one of several ranges holds a day."""
     for node in list(tree.find_all(exp.ArrayContainsAll)):
         node.replace(exp.func("ranges_hold", node.this, node.expression))
+    return tree
+
+
+def _cardinality(tree: exp.Expr, constant: Callable[[str], Any]) -> exp.Expr:
+    """Of arrays, which are lists there; their length is unsigned, which no series counts to."""
+    for node in list(tree.find_all(exp.Anonymous)):
+        if node.name.lower() == "cardinality":
+            node.replace(exp.cast(exp.func("len", *node.expressions), "bigint"))
     return tree
 
 

@@ -27,13 +27,18 @@ def sql(night: Night, statement: str) -> list[tuple[object, ...]]:
 
 
 def pointer(night: Night) -> tuple[object, ...]:
-    """The release that is out, and whether it is pinned."""
-    ((release_id, is_pinned),) = sql(night, "select release_id, is_pinned from release.current")
+    """The release of all groups that is out, and whether it is pinned."""
+    ((release_id, is_pinned),) = sql(night, "select distinct release_id, is_pinned from release.current")
     return release_id, is_pinned
 
 
 def movements(night: Night) -> list[tuple[object, ...]]:
-    return sql(night, "select action, release_id from release.publication order by publication_id")
+    """What was done with each group, which is the same."""
+    rows = sql(night, "select group_name, action, release_id from release.publication order by publication_id")
+    of_group = {group: [row[1:] for row in rows if row[0] == group] for group, *_ in rows}
+    core = of_group.pop("core")
+    assert list(of_group.values()) == [core]
+    return core
 
 
 @pytest.mark.parametrize("fault", [None, Fault("in-node", 45, WORKER, 20)], ids=str)
@@ -54,8 +59,10 @@ def test_a_held_scoped_build_leaves_no_trace_in_the_good_one_that_follows(the_ni
     assert evidence.published(the_night.settings) == the_night.published
     with db.connect(the_night.settings) as conn:
         marts = release.content_hash(conn, "marts")
-    assert marts == {name: the_night.new[name] for name in marts}
-    assert len(marts) > 10
+    # what readers are not shown has no view of theirs
+    shown = marts.keys() & the_night.new.keys()
+    assert {name: marts[name] for name in shown} == {name: the_night.new[name] for name in shown}
+    assert len(shown) > 10
     assert evidence.broken_books(the_night.settings) == []
     assert evidence.half_done(the_night.settings) == []
 

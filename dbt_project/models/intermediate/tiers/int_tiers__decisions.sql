@@ -31,9 +31,9 @@ walk as (
         openings.review_on,
         null::date as grace_to,
         null::date as returned_on,
-        '{}'::integer[] as below_rungs,
-        '{}'::date[] as below_reviews,
-        '{}'::date[] as below_returns
+        array[]::integer[] as below_rungs,
+        array[]::date[] as below_reviews,
+        array[]::date[] as below_returns
     from {{ ref('int_tiers__openings') }} as openings
     union all
     select
@@ -57,19 +57,19 @@ walk as (
         end as grace_to,
         case when settled.is_restored then now.below_returns[held.place] else promotions.returned_on end as returned_on,
         case
-            when decision.reason = 'upgraded' then now.below_rungs || now.rung
+            when decision.reason = 'upgraded' then array_append(now.below_rungs, now.rung)
             when settled.is_restored then now.below_rungs[1:held.place - 1]
-            else '{}'
+            else array[]::integer[]
         end as below_rungs,
         case
-            when decision.reason = 'upgraded' then now.below_reviews || now.review_on
+            when decision.reason = 'upgraded' then array_append(now.below_reviews, now.review_on)
             when settled.is_restored then now.below_reviews[1:held.place - 1]
-            else '{}'
+            else array[]::date[]
         end as below_reviews,
         case
-            when decision.reason = 'upgraded' then now.below_returns || now.returned_on
+            when decision.reason = 'upgraded' then array_append(now.below_returns, now.returned_on)
             when settled.is_restored then now.below_returns[1:held.place - 1]
-            else '{}'
+            else array[]::date[]
         end as below_returns
     from walk as now
     inner join building on now.valid_from <= building.as_of_date
@@ -124,7 +124,7 @@ walk as (
     -- it leads back to the last tier below that is still reached, or whose own order was not returned
     inner join lateral (
         select max(below.place) as place
-        from generate_subscripts(now.below_rungs, 1) as below (place)
+        from generate_series(1, cardinality(now.below_rungs)) as below (place)
         where
             after_return.rung is not null
             and due.day = now.returned_on
