@@ -1,13 +1,14 @@
 {#
 The rule_id of the first rule of the stage_rules seed that holds for a row of running figures (int_lifecycle__states):
-the seed's rules written out as one CASE, because asking a table row by row takes ten times as long.
+the seed's rules written out as one CASE, because asking a table row by row takes ten times as long. Null where
+the seed is not loaded yet, as when the project is only compiled.
 #}
 {% macro first_stage_rule(states) -%}
-    {%- if not execute -%}null::text{%- else -%}
+    {%- set seed = adapter.get_relation(target.database, 'intermediate', 'stage_rules') if execute -%}
+    {%- if not seed -%}null::text{%- else -%}
     {%- set rules = run_query(
         'select rule_id, valid_from, valid_to, is_excluded, is_enrolled, n_min, n_max, r_min, r_max, gap_min,'
-        ~ ' n_window_min, needs_loyal_spend from ' ~ api.Relation.create(
-            database=target.database, schema='intermediate', identifier='stage_rules') ~ ' order by rule_order') -%}
+        ~ ' n_window_min, needs_loyal_spend from ' ~ seed ~ ' order by rule_order') -%}
     case
         {%- for rule in rules %}
         when

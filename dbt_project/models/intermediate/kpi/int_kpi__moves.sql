@@ -1,6 +1,6 @@
 -- Grain: one row per member and day on which its standing changes: stage, purchase days of a year (0, 1, 2 for more), a
--- lapse, a closed account, service store, tier; and the day of enrolment. As it was before and as it is from that day on;
--- past and future.
+-- lapse, a closed account, service store, tier; and the day of enrolment. As it was before and as it is from that day
+-- on; past and future.
 {{ config(
     unique_key=['member_id', 'moved_on'],
     scope={'columns': ['member_id'], 'relation': 'int_lifecycle__touched_members'},
@@ -112,9 +112,9 @@ changes as (
     select
         member_id,
         day,
-        {% for column in standing -%}
-        lag({{ column }}) over by_day as before_{{ column }},
-        {{ column }} as after_{{ column }}{{ ',' if not loop.last }}
+        {% for column in standing %}
+            lag({{ column }}) over by_day as before_{{ column }},
+            {{ column }} as after_{{ column }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from standings
     window by_day as (partition by member_id order by day)
@@ -151,17 +151,17 @@ final as (
                 end
             when was_valid and is_valid and before_store_id <> after_store_id then 'transferred'
         end as movement,
-        {% for side in ['before', 'after'] -%}
-        {% set last_side = loop.last -%}
-        {% for column in standing -%}
-        {{ side }}_{{ column }}{{ ',' if not (last_side and loop.last) }}
-        {% endfor -%}
+        {% for column in standing %}
+            before_{{ column }},
+        {% endfor %}
+        {% for column in standing %}
+            after_{{ column }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from told
     where
         is_enrolment
-        {% for column in standing -%}
-        or before_{{ column }} is distinct from after_{{ column }}
+        {% for column in standing %}
+            or before_{{ column }} is distinct from after_{{ column }}
         {% endfor %}
 )
 

@@ -1,5 +1,5 @@
--- Grain: one row per week of which some figure may differ from the highest published release: counts of members, sales, or
--- whether it is complete.
+-- Grain: one row per week of which some figure may differ from the highest published release: counts of members, sales,
+-- or whether it is complete.
 with step as (
     select * from {{ ref('int_release__step') }}
 ),

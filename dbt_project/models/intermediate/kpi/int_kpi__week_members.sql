@@ -1,5 +1,5 @@
--- Grain: one row per week and member whose standing changed in it: where it stood at opening and at close, and how it left
--- the members who bought within a year, if it did.
+-- Grain: one row per week and member whose standing changed in it: where it stood at opening and at close, and how it
+-- left the members who bought within a year, if it did.
 with weeks as (
     select * from {{ ref('week_close') }}
     where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
@@ -7,13 +7,13 @@ with weeks as (
 
 moves as (
     select
-        weeks.week_start,
+        week.week_start,
         moves.*,
-        moves.after_is_closed and moves.before_is_closed is distinct from true as is_closing,
-        moves.after_is_lapsed and moves.before_is_lapsed is distinct from true as is_lapsing
+        moves.after_is_closed and (moves.before_is_closed is distinct from true) as is_closing,
+        moves.after_is_lapsed and (moves.before_is_lapsed is distinct from true) as is_lapsing
     from {{ ref('int_kpi__moves') }} as moves
-    inner join weeks
-        on date_trunc('week', moves.moved_on::timestamp)::date = weeks.week_start and moves.moved_on <= weeks.closing_on
+    inner join weeks as week
+        on date_trunc('week', moves.moved_on::timestamp)::date = week.week_start and moves.moved_on <= week.closing_on
     where
         moves.moved_on >= (select min(week_start) from weeks)
         and moves.moved_on <= (select max(closing_on) from weeks)

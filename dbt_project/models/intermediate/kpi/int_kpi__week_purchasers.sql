@@ -1,4 +1,5 @@
--- Grain: one row per week and service store at its close: valid members with a purchase in the week that stood at its close.
+-- Grain: one row per week and service store at its close: valid members with a purchase in the week that stood
+-- at its close.
 with weeks as (
     select * from {{ ref('week_close') }}
     where {{ in_scope('week_start', 'int_kpi__scope_weeks') }}
@@ -13,9 +14,9 @@ purchasers as (
     -- what came back later was still a purchase at that close
     inner join {{ ref('int_members__days') }} as days
         on
-            days.business_date >= weeks.week_start
-            and days.business_date <= weeks.closing_on
-            and days.counted_until > weeks.closing_on
+            weeks.week_start <= days.business_date
+            and weeks.closing_on >= days.business_date
+            and weeks.closing_on < days.counted_until
 ),
 
 standings as (

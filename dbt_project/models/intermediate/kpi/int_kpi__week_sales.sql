@@ -5,7 +5,7 @@ with receipts as (
         receipts.*
     from {{ ref('week_close') }} as weeks
     inner join {{ ref('fct_receipt') }} as receipts
-        on receipts.business_date >= weeks.week_start and receipts.business_date <= weeks.closing_on
+        on weeks.week_start <= receipts.business_date and weeks.closing_on >= receipts.business_date
     where {{ in_scope('weeks.week_start', 'int_kpi__scope_weeks') }}
 ),
 

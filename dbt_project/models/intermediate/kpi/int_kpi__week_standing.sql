@@ -1,5 +1,5 @@
--- Grain: one row per week, service store, tier, stage and number of purchase days in a year (0, 1, 2 for more): members at
--- the week's close. The week before the first one is here too: where members stood when it began.
+-- Grain: one row per week, service store, tier, stage and number of purchase days in a year (0, 1, 2 for more): members
+-- at the week's close. The week before the first one is here too: where members stood when it began.
 {{ config(
     unique_key=['week_start', 'store_id', 'tier', 'stage_code', 'buyer_class'],
     scope={'columns': ['week_start'], 'relation': 'int_kpi__touched_weeks'},
@@ -31,12 +31,14 @@ first_week as (
 
 moves as (
     select
-        weeks.week_start,
+        week.week_start,
         moves.*
     from {{ ref('int_kpi__moves') }} as moves
-    inner join weeks
-        on date_trunc('week', moves.moved_on::timestamp)::date = weeks.week_start and moves.moved_on <= weeks.closing_on
-    where moves.moved_on >= (select week_start from first_week) and moves.moved_on <= (select max(closing_on) from weeks)
+    inner join weeks as week
+        on date_trunc('week', moves.moved_on::timestamp)::date = week.week_start and moves.moved_on <= week.closing_on
+    where
+        moves.moved_on >= (select week_start from first_week)
+        and moves.moved_on <= (select max(closing_on) from weeks)
     union all
     -- all that was before
     select
@@ -56,11 +58,12 @@ flows as (
         side.buyer_class,
         side.members
     from moves
-    cross join lateral (
-        values
-        (moves.before_store_id, moves.before_tier, moves.before_stage_code, moves.before_buyer_class, -1),
-        (moves.after_store_id, moves.after_tier, moves.after_stage_code, moves.after_buyer_class, 1)
-    ) as side (store_id, tier, stage_code, buyer_class, members)
+    cross join
+        lateral (
+            values
+            (moves.before_store_id, moves.before_tier, moves.before_stage_code, moves.before_buyer_class, -1),
+            (moves.after_store_id, moves.after_tier, moves.after_stage_code, moves.after_buyer_class, 1)
+        ) as side (store_id, tier, stage_code, buyer_class, members)
     where side.stage_code is not null
     {% if not is_full_build() -%}
     union all

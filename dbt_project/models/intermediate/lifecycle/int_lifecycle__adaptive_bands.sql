@@ -1,6 +1,6 @@
 -- Grain: one row per member and period, past and future, in one recency band by the member's own purchase cycle: with
--- four purchase days the median of its gaps, before that the cycle of the category bought most on the last purchase day,
--- else the chain's. Only while the member is valid and has bought.
+-- four purchase days the median of its gaps, before that the cycle of the category bought most on the last purchase
+-- day, else the chain's. Only while the member is valid and has bought.
 {{ config(
     unique_key=['member_id', 'valid_from'],
     scope={'columns': ['member_id'], 'relation': 'int_lifecycle__touched_members'},

@@ -26,9 +26,9 @@ changed_quarters as (
 -- whom a threshold of these quarters told apart, or will
 told_apart as (
     select stages.member_id
-    from changed_quarters
+    from changed_quarters as quarters
     inner join published_stages as stages
-        on changed_quarters.quarter_end > stages.valid_from and changed_quarters.quarter_start < stages.valid_to
+        on quarters.quarter_end > stages.valid_from and quarters.quarter_start < stages.valid_to
     where
         stages.stage_code in ('S05', 'S06')
         -- mostly there are none, and then nothing is read

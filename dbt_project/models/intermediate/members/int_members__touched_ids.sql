@@ -68,12 +68,13 @@ seeds as (
         side.kind,
         side.id
     from changed_links
-    cross join lateral (
-        values
-        ('account', changed_links.account_id),
-        ('account', changed_links.survivor_account_id),
-        ('card', changed_links.card_no)
-    ) as side (kind, id)
+    cross join
+        lateral (
+            values
+            ('account', changed_links.account_id),
+            ('account', changed_links.survivor_account_id),
+            ('card', changed_links.card_no)
+        ) as side (kind, id)
     where side.id is not null
 ),
 
@@ -84,31 +85,32 @@ reached as (
         neighbour.kind,
         neighbour.id
     from reached
-    cross join lateral (
-        select
-            'card' as kind,
-            links.card_no as id
-        from links
-        where reached.kind = 'account' and links.account_id = reached.id
-        union all
-        select
-            'account' as kind,
-            links.survivor_account_id as id
-        from links
-        where reached.kind = 'account' and links.account_id = reached.id
-        union all
-        select
-            'account' as kind,
-            links.account_id as id
-        from links
-        where reached.kind = 'account' and links.survivor_account_id = reached.id
-        union all
-        select
-            'account' as kind,
-            links.account_id as id
-        from links
-        where reached.kind = 'card' and links.card_no = reached.id
-    ) as neighbour
+    cross join
+        lateral (
+            select
+                'card' as kind,
+                links.card_no as id
+            from links
+            where reached.kind = 'account' and links.account_id = reached.id
+            union all
+            select
+                'account' as kind,
+                links.survivor_account_id as id
+            from links
+            where reached.kind = 'account' and links.account_id = reached.id
+            union all
+            select
+                'account' as kind,
+                links.account_id as id
+            from links
+            where reached.kind = 'account' and links.survivor_account_id = reached.id
+            union all
+            select
+                'account' as kind,
+                links.account_id as id
+            from links
+            where reached.kind = 'card' and links.card_no = reached.id
+        ) as neighbour
     where neighbour.id is not null
 ),
 

@@ -1,5 +1,5 @@
--- Grain: one row per member whose row in dim_member may differ from the highest published release: what it did changed, or
--- the step to the as-of date takes it into another stage, phase or store.
+-- Grain: one row per member whose row in dim_member may differ from the highest published release: what it did changed,
+-- or the step to the as-of date takes it into another stage, phase or store.
 {{ config(indexes=[{'columns': ['member_id']}]) }}
 
 with step as (

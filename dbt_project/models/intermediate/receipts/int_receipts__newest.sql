@@ -1,5 +1,5 @@
--- Grain: one row per receipt key (store, register, business date, number, type) that this build looks at, in its highest
--- revision; a void, and what it voids, are still here.
+-- Grain: one row per receipt key (store, register, business date, number, type) that this build looks at, in its
+-- highest revision; a void, and what it voids, are still here.
 with receipts as (
     select * from {{ ref('stg_pos__receipts') }}
     where

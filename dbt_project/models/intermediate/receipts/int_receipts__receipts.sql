@@ -1,5 +1,6 @@
--- Grain: one row per sale, return or exchange receipt that this build looks at, with its member. What a void of the same
--- key cancelled, training, and receipts of a member who was a test on that day are left out as if they had never been.
+-- Grain: one row per sale, return or exchange receipt that this build looks at, with its member. What a void
+-- of the same key cancelled, training, and receipts of a member who was a test on that day are left out as if they
+-- had never been.
 {{ config(indexes=[{'columns': ['receipt_id']}]) }}
 
 with identified as (

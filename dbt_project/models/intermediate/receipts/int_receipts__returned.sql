@@ -21,7 +21,8 @@ returned as (
     inner join receipts as sold on returns.original_receipt_id = sold.receipt_id
     -- a receipt without merchandise neither sells nor brings back any
     inner join units as sold_units on returns.original_receipt_id = sold_units.receipt_id and sold_units.has_merchandise
-    inner join units as returned_units on returns.receipt_id = returned_units.receipt_id and returned_units.has_merchandise
+    inner join units as returned_units
+        on returns.receipt_id = returned_units.receipt_id and returned_units.has_merchandise
     where returns.receipt_type = 'return'
 ),
 

@@ -88,17 +88,17 @@ direct as (
     inner join batches on claims._batch_id = batches.batch_id and batches.feed = 'receipt_claims'
     {% for kind, column in {
         'card': 'member_card_no', 'account': 'account_id', 'phone_token': 'member_phone_token'
-    }.items() -%}
-    union
-    select
-        receipts.store_id,
-        receipts.register_id,
-        receipts.business_date,
-        receipts.receipt_no
-    from receipts
-    inner join identifiers
-        on receipts.{{ column }} = identifiers.identifier and identifiers.identifier_kind = '{{ kind }}'
-    {% endfor -%}
+    }.items() %}
+        union
+        select
+            receipts.store_id,
+            receipts.register_id,
+            receipts.business_date,
+            receipts.receipt_no
+        from receipts
+        inner join identifiers
+            on receipts.{{ column }} = identifiers.identifier and identifiers.identifier_kind = '{{ kind }}'
+    {% endfor %}
     union
     select
         claims.store_id,

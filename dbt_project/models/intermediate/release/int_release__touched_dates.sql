@@ -1,5 +1,5 @@
--- Grain: one row per business date with a receipt that this build changed: what the audits look at. In a full build every
--- date.
+-- Grain: one row per business date with a receipt that this build changed: what the audits look at. In a full build
+-- every date.
 with changed as (
     {{ changes('fct_receipt', ['business_date']) }}
     union all

@@ -1,5 +1,5 @@
--- Grain: as int_tiers__told; what the source says of another card of the member, once the two were one, is the review of
--- the member and ends what was said before.
+-- Grain: as int_tiers__told; what the source says of another card of the member, once the two were one, is the review
+-- of the member and ends what was said before.
 {{ config(indexes=[{'columns': ['member_id']}]) }}
 
 with final as (

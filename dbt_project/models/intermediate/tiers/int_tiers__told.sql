@@ -1,5 +1,5 @@
--- Grain: one row per member in scope, card and period, end exclusive, over which the source said one tier of the card while
--- it was the member's. A table of its own, so that joining it with itself is planned by the number of its rows.
+-- Grain: one row per member in scope, card and period, end exclusive, over which the source said one tier of the card
+-- while it was the member's. A table of its own, so that joining it with itself is planned by the number of its rows.
 {{ config(indexes=[{'columns': ['member_id']}]) }}
 
 with cards as (

@@ -1,5 +1,5 @@
--- Grain: one row per month in which members may have been in other tiers than the highest published release says: from the
--- first week of which counts of members may differ, to the last one.
+-- Grain: one row per month in which members may have been in other tiers than the highest published release says: from
+-- the first week of which counts of members may differ, to the last one.
 with weeks as (
     select min(week_start) as first_week from {{ ref('int_kpi__touched_weeks') }}
 ),

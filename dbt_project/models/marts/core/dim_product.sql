@@ -11,12 +11,12 @@ with products as (
 
 sold as (
     {% if is_full_build() -%}
-    select distinct sku from {{ ref('fct_receipt_line') }}
-    where sku is not null
+        select distinct sku from {{ ref('fct_receipt_line') }}
+        where sku is not null
     {%- else -%}
-    select touched.sku
-    from {{ ref('int_products__touched') }} as touched
-    where exists (select 1 from {{ ref('fct_receipt_line') }} as lines where lines.sku = touched.sku)
+        select touched.sku
+        from {{ ref('int_products__touched') }} as touched
+        where exists (select 1 from {{ ref('fct_receipt_line') }} as lines where lines.sku = touched.sku)
     {%- endif %}
 ),
 

@@ -23,14 +23,16 @@ sales as (
         first_sale.business_date as first_sale_on,
         last_sale.business_date as last_sale_on
     from selling
-    cross join lateral (
-        select min(receipts.business_date) as business_date from {{ ref('fct_receipt') }} as receipts
-        where receipts.store_id = selling.store_id
-    ) as first_sale
-    cross join lateral (
-        select max(receipts.business_date) as business_date from {{ ref('fct_receipt') }} as receipts
-        where receipts.store_id = selling.store_id
-    ) as last_sale
+    cross join
+        lateral (
+            select min(receipts.business_date) as business_date from {{ ref('fct_receipt') }} as receipts
+            where receipts.store_id = selling.store_id
+        ) as first_sale
+    cross join
+        lateral (
+            select max(receipts.business_date) as business_date from {{ ref('fct_receipt') }} as receipts
+            where receipts.store_id = selling.store_id
+        ) as last_sale
     where selling.store_id is not null
 ),
 

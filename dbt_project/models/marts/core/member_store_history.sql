@@ -1,5 +1,5 @@
--- Grain: one row per member and period [valid_from, valid_to) in which a store looks after it, as far as it began by the
--- as-of date.
+-- Grain: one row per member and period [valid_from, valid_to) in which a store looks after it, as far as it began by
+-- the as-of date.
 {{ config(materialized='published_view') }}
 
 with stores as (

@@ -1,4 +1,5 @@
--- Grain: one row per member and period [valid_from, valid_to) in one adaptive recency band that began by the as-of date.
+-- Grain: one row per member and period [valid_from, valid_to) in one adaptive recency band that began
+-- by the as-of date.
 {{ config(materialized='published_view') }}
 
 with bands as (

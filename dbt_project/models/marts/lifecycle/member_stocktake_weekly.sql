@@ -26,13 +26,13 @@ standing as (
 
 moves as (
     select
-        weeks.week_start,
+        week.week_start,
         moves.movement,
         moves.before_store_id,
         moves.after_store_id
     from {{ ref('int_kpi__moves') }} as moves
-    inner join weeks
-        on date_trunc('week', moves.moved_on::timestamp)::date = weeks.week_start and moves.moved_on <= weeks.closing_on
+    inner join weeks as week
+        on date_trunc('week', moves.moved_on::timestamp)::date = week.week_start and moves.moved_on <= week.closing_on
     where
         moves.movement is not null
         and moves.moved_on >= (select min(week_start) from weeks)

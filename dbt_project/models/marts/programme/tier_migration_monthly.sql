@@ -1,5 +1,5 @@
--- Grain: one row per calendar month, tier at its opening and tier at its close, as the source system has them. NEW: not a
--- valid member at the opening; X: no valid member any more at the close.
+-- Grain: one row per calendar month, tier at its opening and tier at its close, as the source system has them. NEW: not
+-- a valid member at the opening; X: no valid member any more at the close.
 -- Who keeps a tier all month is not looked up but counted: those who were in it at the opening, less those who moved.
 {{ config(
     unique_key=['month_start', 'from_tier', 'to_tier'],
@@ -80,7 +80,7 @@ growth as (
         side.tier,
         side.members
     from first_month
-    inner join moves on first_month.is_very_first and moves.moved_on < first_month.month_start
+    inner join moves on first_month.is_very_first and first_month.month_start > moves.moved_on
     cross join lateral (values (moves.before_tier, -1), (moves.after_tier, 1)) as side (tier, members)
     {% if not is_full_build() -%}
     union all
@@ -118,15 +118,15 @@ counts as (
     union all
     select
         month_start,
-        tier,
-        tier,
+        tier as from_tier,
+        tier as to_tier,
         members
     from opening
     union all
     select
         month_start,
         from_tier,
-        from_tier,
+        from_tier as to_tier,
         -members
     from moved
     where from_tier is not null
