@@ -25,7 +25,10 @@ from memberhouse.settings import Settings
 
 @dataclass(frozen=True)
 class Model:
-    """A model as a build ran it. kind: rebuilt, kept_view, versioned or published_view. begun, ended: when it was executed."""
+    """A model as a build ran it.
+
+    kind: rebuilt, kept_view, versioned or published_view. begun, ended: when it was executed.
+    """
 
     name: str
     schema: str

@@ -77,8 +77,8 @@ def _names(conn: psycopg.Connection, batch: Batch) -> dict[int, dict[str, Any]]:
     feed = FEEDS[batch.source, batch.feed]
     columns = [column for column in feed.columns if column.names_member or column.personal]
     statement = sql.SQL(
-        "select _line_no {} from raw.{} as r join ops.batch as b on r._batch_id = b.batch_id where b.state = 'loaded' and"
-        " (b.source, b.feed, b.business_date, b.store_id, b.batch_name, b.revision) = (%s, %s, %s, %s, %s, %s)"
+        "select _line_no {} from raw.{} as r join ops.batch as b on r._batch_id = b.batch_id where b.state = 'loaded'"
+        " and (b.source, b.feed, b.business_date, b.store_id, b.batch_name, b.revision) = (%s, %s, %s, %s, %s, %s)"
     ).format(
         sql.SQL("").join(
             sql.SQL(", r.{} as {}").format(sql.Identifier(column.raw_name), sql.Identifier(column.name))

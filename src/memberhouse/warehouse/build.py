@@ -252,8 +252,7 @@ def _latest_as_of(conn: psycopg.Connection) -> date | None:
 def _last_build_loaded_seeds(conn: psycopg.Connection, project_sha256: str) -> bool:
     """Whether the build before this one ended well with the same project: its seeds stand, and passed their tests."""
     row = conn.execute(
-        "select project_sha256 = %s and state = 'built' from release.release"
-        " order by release_id desc limit 1",
+        "select project_sha256 = %s and state = 'built' from release.release order by release_id desc limit 1",
         (project_sha256,),
     ).fetchone()
     return bool(row and row[0])
