@@ -17,8 +17,9 @@ assets `bi_core` and `bi_programme` with `as_of`, of groups that were published.
 **Triage.** A gate failed: the release is held for that group, its readers keep the last good one, and the task's error
 is the reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.
 `build` failed: the error names the first model or test that failed. A gate or release skipped: another run built
-a newer release meanwhile, which holds everything that this one did, or the project has no marts of that group; there
-is nothing to do. See docs/runbook.md.
+a newer release meanwhile, which holds everything that this one did; or the group is held with the core, whose own gate
+failed and tells why; or the project has no marts of that group. There is nothing to do for the skipped task itself. See
+docs/runbook.md.
 
 **Rerun safety.** Safe: a late ingest of an old day is built as of the date that is out or on its way, so it restates
 that day and takes nobody back to it. A build begins by discarding what unpublished releases left, and publishing what

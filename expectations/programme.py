@@ -1,4 +1,4 @@
-"""What must hold before the group `programme` (tiers, points, coupons, campaigns, value, scorecard) is published.
+"""What must hold before the group `programme` (tiers, points, coupons, flags) is published.
 
 Each expectation has a severity and a rationale: `critical` holds the release, `warning` is told and published. A mart
 that was never fed is empty, and every expectation on it holds; the gate sees to it that not all of the group is.

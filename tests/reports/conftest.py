@@ -63,7 +63,7 @@ def week_row(weeks_ago: int) -> Kpi:
         days_elapsed=7,
         is_complete=True,
         completeness_basis="files",
-        caveats="engaged members: not fed",
+        caveats="engaged members: not computed",
     )
 
 
@@ -110,6 +110,6 @@ def ordinary_week() -> WeeklyReport:
 @pytest.fixture
 def first_year(ordinary_week: WeeklyReport) -> WeeklyReport:
     """The same week where the data began less than a year ago: churn and last year cannot be known."""
-    unseen = "churn: not observable yet; churn over 12 months: not observable yet; engaged members: not fed"
+    unseen = "churn: not observable yet; churn over 12 months: not observable yet; engaged members: not computed"
     kpis = tuple(replace(kpi, churned_lapse=None, churn_rate=None, caveats=unseen) for kpi in ordinary_week.kpis)
     return replace(ordinary_week, kpis=kpis, last_year=None)

@@ -1,5 +1,5 @@
 -- Grain: one row per member and business date with a qualifying receipt: the unit of frequency, repeat and stage.
-{{ config(materialized='published_view') }}
+{{ config(materialized='published_view', unique_key=['member_id', 'business_date']) }}
 
 with days as (
     select * from {{ ref('int_members__days') }}

@@ -1,6 +1,6 @@
 -- Grain: one row per member and period [valid_from, valid_to) in which a store looks after it, as far as it began by
 -- the as-of date.
-{{ config(materialized='published_view') }}
+{{ config(materialized='published_view', unique_key=['member_id', 'valid_from']) }}
 
 with stores as (
     select * from {{ ref('int_members__service_stores') }}

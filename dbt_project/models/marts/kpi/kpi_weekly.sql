@@ -152,7 +152,7 @@ final as (
                     then 'churn over 12 months: not observable yet'
                 else 'churn over 12 months: not computed'
             end,
-            'engaged members: not fed'
+            'engaged members: not computed'
         ) as caveats
     from observed
 )

@@ -1,6 +1,6 @@
 -- Grain: one row per member and period [valid_from, valid_to) in one adaptive recency band that began
 -- by the as-of date.
-{{ config(materialized='published_view') }}
+{{ config(materialized='published_view', unique_key=['member_id', 'valid_from']) }}
 
 with bands as (
     select * from {{ ref('int_lifecycle__adaptive_bands') }}

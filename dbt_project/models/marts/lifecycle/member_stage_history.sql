@@ -1,5 +1,5 @@
 -- Grain: one row per member and stage interval [valid_from, valid_to) that began by the as-of date.
-{{ config(materialized='published_view') }}
+{{ config(materialized='published_view', unique_key=['member_id', 'valid_from']) }}
 
 with stages as (
     select * from {{ ref('int_lifecycle__stages') }}

@@ -1,5 +1,5 @@
 -- Grain: one row per valid member whose tier in the source system is not the expected one on the as-of date. A view.
-{{ config(materialized='published_view') }}
+{{ config(materialized='published_view', unique_key=['member_id']) }}
 
 with history as (
     select * from {{ ref('tier_history') }}
