@@ -4,7 +4,8 @@ A group passes when its suites ran at least one critical check on each table the
 rows, nothing raised, and no critical check failed. Everything else holds the release: an empty suite, an empty mart
 or an expectation that could not be evaluated is no proof that the numbers are right. One thing may be empty: a mart
 that says by which feeds it is fed, when none of them ever brought a row; it proves nothing either, so some other mart
-of the group must have rows. A group that has no marts in the project is not judged. A held group holds those that rest on it.
+of the group must have rows. A group that has no marts in the project is not judged. A held group holds those that
+rest on it.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def evaluate(settings: Settings, release_id: int | None = None, *, group: str | 
     """Judge a built release for every consistency group with marts, record the verdicts and return them.
 
     release_id: None means the newest. group: only this one. A verdict that was published is not given again. Each
-    held group raises one alert, unless it is held with the one it rests on. Raises MemberhouseError when there is no built release to judge, and Overtaken, which
-    leaves no step in the ledger, when a newer one was begun since.
+    held group raises one alert, unless it is held with the one it rests on. Raises MemberhouseError when there is no
+    built release to judge, and Overtaken, which leaves no step in the ledger, when a newer one was begun since.
     """
     with build_lock(settings), db.connect(settings) as conn:
         if release_id is not None:
