@@ -334,9 +334,15 @@ def test_mismatches_and_monthly_moves_are_those_of_the_reference(programme: Prog
         for member_id, begin, end, tier, expected in history
         if begin <= AS_OF < end and member_id in valid and tier not in {expected, tiers.NOT_FED}
     }
-    listed = programme.chain.read("select member_id, tier, expected_tier from bi.tier_mismatch")
-    assert set(listed) == differing
-    assert len(listed) == len(differing) > 5
+    mismatches = programme.chain.read("select member_id, tier, expected_tier, differs_since from bi.tier_mismatch")
+    assert {tuple(row[:3]) for row in mismatches} == differing
+    assert len(mismatches) == len(differing) > 5
+    since: dict[str, date] = {}
+    for member_id, begin, _, *tiers_of_day in sorted(history):
+        before = [row for row in history if row[0] == member_id and row[2] == begin]
+        if not before or list(before[0][3:]) != tiers_of_day:
+            since[member_id] = begin
+    assert {row[0]: row[3] for row in mismatches} == {member_id: since[member_id] for member_id, *_ in differing}
 
     counts = reference.migration_monthly()
     rows = programme.chain.read("select month_start, from_tier, to_tier, members from bi.tier_migration_monthly")

@@ -236,6 +236,20 @@ def insiders(chain: Chain, step: int) -> None:
         say(chain, "staff", "staff", jan(3), entered=jan(21))
 
 
+def numbers_of_their_own(chain: Chain, step: int) -> None:
+    """A till that numbers sales and returns separately: 4 is a sale, and the return of another one."""
+    store = "numbers"
+    if step == FIRST:
+        enrol(chain, store, "buyer of 4", "buyer of 7")
+        account(chain, "buyer of 7:A")
+        chain.sell("7", jan(3), store=store, amount=70, units=2, account_id="buyer of 7:A")
+        chain.sell("4", jan(6), store=store, amount=40, member_card_no="buyer of 4")
+        chain.take_back("4", jan(6), ("7", jan(3)), 70, store=store)
+        chain.take_back("9", jan(8), ("4", jan(6)), 40, store=store)
+    if step == LATER:
+        link(chain, "buyer of 7:A", jan(3), jan(20), card_no="buyer of 7")
+
+
 def shared_card(chain: Chain, step: int) -> None:
     store = "shared"
     if step == FIRST:
@@ -293,6 +307,7 @@ STORIES = (
     exchange_with_a_negative_quantity,
     split_tender,
     insiders,
+    numbers_of_their_own,
     shared_card,
     tier_in_grace_and_reversed,
     erased,
@@ -308,7 +323,7 @@ def _store(name: str) -> dict[str, Any]:
 
 OWN_STORES = (
     *("refunded", "merged", "late", "linked", "phone", "backdated", "closed", "night", "berlin", "exchange", "tender"),
-    *("insiders", "resent", "left", "entered", "shared", "tiers", "birthdays", "erased"),
+    *("insiders", "resent", "left", "entered", "shared", "tiers", "birthdays", "erased", "numbers"),
 )
 
 RESENT = {"store_id": "resent", "register_id": "1", "receipt_type": "sale", "sold_at": f"{jan(6)}T12:00:00"}
@@ -743,6 +758,23 @@ def test_an_exchange_is_the_difference_in_money_and_no_purchase_day(chain: Chain
     assert member(chain, "exchanger", "purchase_days, net_sales_amount") == (1, Decimal("85.00"))
     columns = "sale_receipts, sale_net_amount, net_sales_amount, purchasing_members, active_members"
     assert kpi(chain, "exchange", JAN_19, columns) == (0, Decimal("0.00"), Decimal("-15.00"), 0, 1)
+
+
+def test_a_number_that_a_sale_and_a_return_share_stands_for_both(chain: Chain) -> None:
+    for release in (FIRST, None):
+        rows = chain.read(
+            "select receipt_no, receipt_type, unqualified_on, is_sale_unknown from bi.fct_receipt"
+            " where store_id = 'numbers' order by 1, 2",
+            release,
+        )
+        assert rows == [
+            ("4", "return", None, False),
+            ("4", "sale", jan(8), False),
+            ("7", "sale", None, False),
+            ("9", "return", None, False),
+        ]
+        assert stages(chain, "buyer of 4", release)[-1] == ("S02", jan(8), OPEN)
+    assert [stages(chain, "buyer of 7", release)[-1][0] for release in (FIRST, None)] == ["S02", "S03"]
 
 
 # ------------------------------------------------------------------------------------------ 11: tenders

@@ -6,6 +6,7 @@ import pytest
 from tests.shop import Shop
 
 from memberhouse import db, gate, ledger, release
+from memberhouse.errors import MemberhouseError
 
 pytestmark = pytest.mark.services
 
@@ -112,6 +113,34 @@ def test_a_rollback_of_all_goes_back_to_one_state(two_groups: Shop) -> None:
         release.rollback(two_groups.settings, group="programme")
 
 
+def test_no_rollback_takes_a_group_forward(two_groups: Shop) -> None:
+    first = release.shown(two_groups.settings)["core"]
+    for stock in ((BREAD, MILK, TEA), (BREAD, TEA), (TEA,)):
+        two_groups.stock(*stock)
+        newest = two_groups.publish()
+    release.rollback(two_groups.settings, first, group="programme")
+    release.rollback(two_groups.settings)
+    assert release.shown(two_groups.settings) == {"core": newest - 1, "programme": first}
+    with pytest.raises(release.PublishRefused, match="see an older release than"):
+        release.rollback(two_groups.settings, newest, group="programme")
+
+
+def test_a_pin_at_the_newest_release_is_lifted(two_groups: Shop) -> None:
+    newest = release.shown(two_groups.settings)["core"]
+    release.rollback(two_groups.settings, newest)
+    assert two_groups.sql("select distinct is_pinned from release.current") == [(True,)]
+    assert release.publish(two_groups.settings, unpin=True) == []
+    assert two_groups.sql("select distinct is_pinned from release.current") == [(False,)]
+
+
+def test_what_is_made_of_facts_that_were_not_judged_is_not_judged_either(judged: Shop) -> None:
+    judged.build()
+    with pytest.raises(MemberhouseError, match="was not judged for the group core, of whose facts programme is made"):
+        gate.evaluate(judged.settings, group="programme")
+    verdicts = gate.evaluate(judged.settings)
+    assert [verdict.group_name for verdict in verdicts] == ["core", "programme"]
+
+
 def test_only_groups_with_marts_in_the_project_are_judged(shop: Shop) -> None:
     shop.stock(BREAD)
     shop.build()
@@ -185,7 +214,7 @@ def test_an_empty_mart_that_says_nothing_or_nonsense_of_its_feeds_is_held(
 def test_a_held_group_is_told_until_that_group_passes(judged: Shop) -> None:
     fed_by(judged)
     judged.build()
-    for group in ("programme", "core"):
+    for group in ("core", "programme"):
         gate.evaluate(judged.settings, group=group)
     release.publish(judged.settings, groups=["core"])
     trouble = ledger.last_trouble(judged.settings)

@@ -274,6 +274,26 @@ def test_a_merge_is_told_with_the_link_that_made_it(chain: Chain, late: dict[str
     assert ("kpi_weekly", ("store", "S1", str(MONDAY)), "sale_net_amount") not in told
 
 
+def test_who_has_moved_since_is_told_under_the_store_of_then_and_a_tier_with_its_batch(
+    chain: Chain, late: dict[str, Any]
+) -> None:
+    enrol(chain, "C4", "S1", MONDAY - timedelta(days=7))
+    moved = {"card_no": "C4", "service_store_id": "S2", "valid_from": MONTH_LATER - timedelta(days=3)}
+    chain.deliver("pos", "member_assignments", MONTH_LATER, moved)
+    chain.publish(MONTH_LATER + timedelta(days=1))
+    chain.sell("late 4", MONDAY, store="S1", amount=44, delivered=MONTH_LATER, member_card_no="C4")
+    batches = last_batches(chain, 2)
+    log = logged(chain, chain.publish(MONTH_LATER + timedelta(days=1)))
+    assert {(row["cause"], tuple(row["source_batch_ids"])) for row in log} == {("late batch", tuple(batches))}
+    assert {row["grain_key"]["level_id"] for row in log if row["table_name"] == "kpi_weekly"} > {"S1", "hq"}
+
+    told = {"card_no": "C4", "tier": "gold", "valid_from": MONDAY, "reason": "told late"}
+    chain.deliver("pos", "member_tiers", MONTH_LATER, told)
+    log = logged(chain, chain.publish(MONTH_LATER + timedelta(days=1)))
+    assert {row["table_name"] for row in log} == {"stage_mix_weekly"}
+    assert {(row["cause"], tuple(row["source_batch_ids"])) for row in log} == {("tier", tuple(last_batches(chain, 1)))}
+
+
 def test_a_return_takes_back_a_purchase_day_and_is_told_as_such(chain: Chain, late: dict[str, Any]) -> None:
     back = MONTH_LATER + timedelta(days=2)
     chain.take_back("back", back, ("late 1", MONDAY + timedelta(days=3)), amount=70, member_card_no="C1")

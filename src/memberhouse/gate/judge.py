@@ -155,14 +155,30 @@ def _to_judge(conn: psycopg.Connection, asked: int | None) -> tuple[int, list[st
 
 
 def _held_with_base(conn: psycopg.Connection, release_id: int, group_name: str) -> Verdict | None:
-    """The verdict on a group whose base was held in this release: what is made of doubtful facts is doubtful."""
+    """The verdict on a group whose base was held in this release: what is made of doubtful facts is doubtful.
+
+    Raises MemberhouseError when the base has marts in the release and was not judged.
+    """
     row = conn.execute(
-        "select v.group_name, v.reason from release.consistency_group as g inner join release.verdict as v"
-        " on v.group_name = g.rests_on and v.release_id = %s where g.group_name = %s and v.verdict = 'held'",
-        (release_id, group_name),
+        """
+        select g.rests_on, v.verdict, v.reason
+        from release.consistency_group as g
+        left join release.verdict as v on v.group_name = g.rests_on and v.release_id = %(release_id)s
+        where g.group_name = %(group)s and exists (
+            select 1 from release.versioned_table as t
+            where t.group_name = g.rests_on and t.last_release_id = %(release_id)s
+        )
+        """,
+        {"release_id": release_id, "group": group_name},
     ).fetchone()
-    if row is None:
+    if row is None or row[1] == "passed":
         return None
+    if row[1] is None:
+        raise MemberhouseError(
+            f"Release {release_id} was not judged for the group {row[0]}, of whose facts {group_name} is made.",
+            "“memberhouse gate” judges all groups; in Airflow clear the gate of that group",
+        )
+    row = row[0], row[2]
     reason = f"the group {row[0]}, of whose facts it is made, is held: {row[1]}"
     return Verdict(release_id, group_name, "held", reason, is_held_with_base=True)
 

@@ -100,15 +100,21 @@ def _marts(conn: psycopg.Connection, table: str | None, old_release: int, new_re
             else "Nothing is published yet, so there is nothing to compare.",
             "docs/metrics.md lists the tables",
         )
+    # views are of any group
+    groups = {group for _, _, group in stored} if stored and not views else _groups(conn)
     at = {
         (release_id, group): _visible(conn, release_id, group)
         for release_id in (old_release, new_release)
-        for group in sorted({group for _, _, group in stored})
+        for group in groups
     }
     for name, key, group in stored:
         yield _Mart(name, key, at[old_release, group], at[new_release, group])
     for name, key in views:
         yield _Mart(name, key, None, None)
+
+
+def _groups(conn: psycopg.Connection) -> set[str]:
+    return {group for (group,) in conn.execute("select distinct group_name from release.versioned_table")}
 
 
 def _visible(conn: psycopg.Connection, release_id: int, group: str) -> int:

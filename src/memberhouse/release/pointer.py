@@ -87,6 +87,9 @@ def _publish(
         conn.commit()
         for movement in moved:
             _point(conn, movement, freeze=movement.group_name in freezing)
+        if unpin:
+            # of a group that is at the release already, too
+            conn.execute("update release.current set is_pinned = false where group_name = any(%s)", (list(groups),))
         conn.commit()
         for refusal in refused.values():
             refusal.message += f" Published: {'; '.join(map(str, moved))}." if moved else ""
@@ -98,10 +101,10 @@ def _publish(
 def rollback(settings: Settings, release_id: int | None = None, *, group: str | None = None) -> list[Movement]:
     """Point groups back at what they showed as of an earlier published release, and pin them there until unpinned.
 
-    release_id: None means the one published before the newest that readers see. A group that was not published in
-    that release, because it was held then, goes to its newest published one before it; so does a session that sets
-    memberhouse.release. group: only this one. Raises PublishRefused when there is no such published release; a group
-    of which nothing was published by then is left alone.
+    release_id: None means the one published before the newest that readers see. No group goes forward by it. A group
+    that was not published in that release, because it was held then, goes to its newest published one before it; so
+    does a session that sets memberhouse.release. group: only this one. Raises PublishRefused when there is no such
+    published release; a group of which nothing was published by then is left alone.
     """
     with (
         build_lock(settings),
@@ -123,13 +126,23 @@ def rollback(settings: Settings, release_id: int | None = None, *, group: str | 
                 "“memberhouse run” publishes; docs/runbook.md, “Pointer refused”",
             )
         asked = release_id or _published_before(conn, list(current), max(current.values()))
-        targets = _published_by(conn, list(current), asked) if asked else {}
+        # never forwards: a group that was rolled back further stays there
+        targets = {
+            group_name: target
+            for group_name, target in (_published_by(conn, list(current), asked) if asked else {}).items()
+            if target <= current[group_name]
+        }
         _refuse_pruned(conn, targets)
-        if asked not in targets.values():
+        if not asked or not _was_published(conn, asked):
             raise PublishRefused(
                 f"Readers{f' of the group {group}' if group else ''} can't go back to release"
                 f" {asked or f'before {max(current.values())}'}: it was never published.",
                 "“memberhouse releases” lists what was; docs/runbook.md, “Pointer refused”",
+            )
+        if not targets:
+            raise PublishRefused(
+                f"Readers{f' of the group {group}' if group else ''} see an older release than {asked} already.",
+                "“memberhouse publish --unpin” goes forward; docs/runbook.md, “Pointer refused”",
             )
         moved = []
         for group_name, target in targets.items():
@@ -300,6 +313,13 @@ def _published_before(conn: psycopg.Connection, groups: Sequence[str], release_i
         (list(groups), release_id),
     ).fetchone()
     return row[0] if row else None
+
+
+def _was_published(conn: psycopg.Connection, release_id: int) -> bool:
+    row = conn.execute(
+        "select exists (select 1 from release.publication where release_id = %s)", (release_id,)
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _published_by(conn: psycopg.Connection, groups: Sequence[str], release_id: int) -> dict[str, int]:

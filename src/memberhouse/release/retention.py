@@ -55,16 +55,22 @@ group by named.release_id, published.group_name
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed. releases: the group and id of each; rows: row versions by table of ``history``."""
+    """What was removed, or in a dry run would be.
+
+    releases: the group and id of each; rows: row versions by table of ``history``.
+    """
 
     releases: list[tuple[str, int]]
     rows: dict[str, int] = field(default_factory=dict)
+    dry_run: bool = False
 
     def __str__(self) -> str:
         if not self.releases:
             return "Nothing to prune: every published release is kept."
         named = ", ".join(f"{group} {release_id}" for group, release_id in self.releases[:5])
         more = f" and {len(self.releases) - 5} more" if len(self.releases) > 5 else ""
+        if self.dry_run:
+            return f"Would prune {named}{more}. Nothing was changed."
         return f"Pruned {named}{more}: {sum(self.rows.values()):,} row versions in {len(self.rows)} tables."
 
 
@@ -84,7 +90,7 @@ def prune(settings: Settings, *, now: datetime | None = None, dry_run: bool = Fa
         ledger.step(settings, "prune", "dry run" if dry_run else "releases") as step,
     ):
         releases = _mark(conn, settings.retention, now or datetime.now(UTC), dry_run)
-        pruned = Pruned(releases, {} if dry_run else _remove_rows(conn))
+        pruned = Pruned(releases, {} if dry_run else _remove_rows(conn), dry_run)
         step.summary = str(pruned)
     return pruned
 

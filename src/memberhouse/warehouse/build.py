@@ -196,8 +196,9 @@ def _build(
             try:
                 step.detail["restated_cells"] = record_restatements(conn, release_id)
             except psycopg.Error as error:
+                with suppress(psycopg.OperationalError):
+                    conn.rollback()
                 _raise_if_lost(conn, release_id, [str(error)])
-                conn.rollback()
                 _close_release(conn, release_id, "failed")
                 raise BuildFailed(
                     f"Release {release_id} was not built: what it restates could not be told:"
@@ -214,7 +215,7 @@ def _build(
 def _project_sha256(project_root: Path) -> str:
     """A fingerprint of everything in the dbt project that rows are computed by."""
     project = project_root / "dbt_project"
-    digest = hashlib.sha256()
+    digest = hashlib.sha256((project / "dbt_project.yml").read_bytes())
     for folder in ("models", "macros", "seeds"):
         for path in sorted((project / folder).rglob("*")):
             if path.suffix in {".sql", ".csv", ".yml"}:
@@ -300,7 +301,7 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
                     select 1
                     from published as p
                     cross join jsonb_each_text(p.store_clocks) as before
-                    where clocks.now ->> before.key <> before.value
+                    where clocks.now ->> before.key is distinct from before.value
                 ) then 'the clock of a store changed'
                 when exists (select 1 from published as p where p.first_enrolments_on <> first_enrolments.on_date)
                     then 'the first list of members is another one'

@@ -1,8 +1,10 @@
--- Grain: one row per member and business date with a receipt that this build changed.
+-- Grain: one row per member and business date with a receipt or a line that this build changed.
 {{ config(indexes=[{'columns': ['member_id', 'business_date']}]) }}
 
 with receipts as (
     {{ changes('fct_receipt', ['member_id', 'business_date']) }}
+    union all
+    {{ changes('fct_receipt_line', ['member_id', 'business_date']) }}
 ),
 
 -- a product that moves to another category takes the days on which it was bought along

@@ -149,18 +149,25 @@ referring as (
             and coalesce(receipts.original_business_date, receipts.business_date) = with_sold.business_date
 ),
 
-places as (
-    select * from with_sold
-    union
-    select * from referring
-),
-
+-- a number may stand for a sale and for a return: only what was looked for above is complete with all that it refers to
 typed as (
     select
-        places.*,
+        direct.*,
         types.receipt_type
-    from places
+    from direct
     cross join (values ('sale'), ('return'), ('exchange'), ('void')) as types (receipt_type)
+    union
+    select
+        sold.*,
+        types.receipt_type
+    from sold
+    cross join (values ('sale'), ('void')) as types (receipt_type)
+    union
+    select
+        referring.*,
+        types.receipt_type
+    from referring
+    cross join (values ('return'), ('exchange'), ('void')) as types (receipt_type)
 ),
 
 final as (

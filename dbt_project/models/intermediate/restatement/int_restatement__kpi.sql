@@ -17,44 +17,59 @@ counts as (
     select
         standings.week_start,
         standings.member_id,
-        side.store_id,
+        part.store_id,
         part.column_name
     from {{ ref('int_restatement__standings') }} as standings
     cross join
         lateral (
             values
             (
-                standings.old_store_id,
+                standings.old_opening_store_id,
+                standings.old_closing_store_id,
                 standings.old_opening_stage_code,
                 standings.old_closing_stage_code,
                 standings.had_joined
             ),
             (
-                standings.new_store_id,
+                standings.new_opening_store_id,
+                standings.new_closing_store_id,
                 standings.new_opening_stage_code,
                 standings.new_closing_stage_code,
                 standings.has_joined
             )
-        ) as side (store_id, opening_stage_code, closing_stage_code, has_joined)
+        ) as side (opening_store_id, closing_store_id, opening_stage_code, closing_stage_code, has_joined)
     cross join
         lateral (
             values
-            ('opening_members', 'opening', {{ is_valid_stage('side.opening_stage_code') }}),
-            ('churn_base', 'opening', side.opening_stage_code between 'S03' and 'S09'),
-            ('churned_lapse', 'either', side.opening_stage_code between 'S03' and 'S09'),
-            ('churned_closed', 'either', side.opening_stage_code between 'S03' and 'S09'),
-            ('closing_members', 'closing', {{ is_valid_stage('side.closing_stage_code') }}),
-            ('active_members', 'closing', side.closing_stage_code between 'S03' and 'S07'),
-            ('purchasers_365', 'year', {{ is_valid_stage('side.closing_stage_code') }}),
-            ('repeat_purchasers_365', 'year', {{ is_valid_stage('side.closing_stage_code') }}),
-            ('purchasing_members', 'week', {{ is_valid_stage('side.closing_stage_code') }}),
-            ('new_members', 'joined', side.has_joined)
-        ) as part (column_name, depends_on, counts)
+            ('opening_members', 'opening', side.opening_store_id, {{ is_valid_stage('side.opening_stage_code') }}),
+            (
+                'churn_base', 'opening', side.opening_store_id, {{ is_churn_base_stage('side.opening_stage_code') }}
+            ),
+            (
+                'churned_lapse', 'either', side.opening_store_id, {{ is_churn_base_stage('side.opening_stage_code') }}
+            ),
+            (
+                'churned_closed', 'either', side.opening_store_id, {{ is_churn_base_stage('side.opening_stage_code') }}
+            ),
+            ('closing_members', 'closing', side.closing_store_id, {{ is_valid_stage('side.closing_stage_code') }}),
+            (
+                'active_members', 'closing', side.closing_store_id, {{ is_active_stage('side.closing_stage_code') }}
+            ),
+            ('purchasers_365', 'year', side.closing_store_id, {{ is_valid_stage('side.closing_stage_code') }}),
+            (
+                'repeat_purchasers_365',
+                'year',
+                side.closing_store_id,
+                {{ is_valid_stage('side.closing_stage_code') }}
+            ),
+            ('purchasing_members', 'week', side.closing_store_id, {{ is_valid_stage('side.closing_stage_code') }}),
+            ('new_members', 'joined', side.closing_store_id, side.has_joined)
+        ) as part (column_name, depends_on, store_id, counts)
     where part.counts
     group by
         standings.week_start,
         standings.member_id,
-        side.store_id,
+        part.store_id,
         part.column_name,
         part.depends_on,
         standings.is_purchase_change,

@@ -13,13 +13,16 @@ with final as (
     cross join
         lateral (
             values
-            (standings.old_store_id, standings.old_closing_stage_code),
-            (standings.new_store_id, standings.new_closing_stage_code)
+            (standings.old_closing_store_id, standings.old_closing_stage_code),
+            (standings.new_closing_store_id, standings.new_closing_stage_code)
         ) as side (store_id, stage_code)
     where
         side.stage_code is not null
-        and (standings.old_store_id, standings.old_closing_stage_code)
-        is distinct from (standings.new_store_id, standings.new_closing_stage_code)
+        and (
+            (standings.old_closing_store_id, standings.old_closing_stage_code)
+            is distinct from (standings.new_closing_store_id, standings.new_closing_stage_code)
+            or (standings.is_told_tier and members.cause = 'tier')
+        )
 )
 
 select * from final

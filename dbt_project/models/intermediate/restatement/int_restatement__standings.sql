@@ -1,5 +1,6 @@
 -- Grain: one row per member and week that was over when it was published, where the member stood otherwise than it does
--- now: stage at opening and close, store, whether it bought or joined.
+-- now: stage and store at opening and close, whether it bought or joined;
+-- and of whom a tier was told late.
 with restating as (
     select * from {{ source('release', 'restating') }}
 ),
@@ -21,7 +22,8 @@ members as (
                     select min(purchases.business_date) from purchases
                     where purchases.member_id = causes.member_id
                 )
-        end as changed_from
+        end as changed_from,
+        bool_or(causes.cause = 'tier') as is_told_tier
     from {{ ref('int_restatement__members') }} as causes
     group by causes.member_id
 ),
@@ -59,15 +61,33 @@ profiles as (
     select
         false as is_new,
         old_profiles.*
-    from ({{ rows_of_base('dim_member', ['member_id', 'service_store_id', 'enrolled_on']) }}) as old_profiles
+    from ({{ rows_of_base('dim_member', ['member_id', 'enrolled_on']) }}) as old_profiles
     where old_profiles.member_id in (select members.member_id from members)
     union all
     select
         true,
         member_id,
-        service_store_id,
         enrolled_on
     from {{ ref('dim_member') }}
+    where member_id in (select members.member_id from members)
+),
+
+stores as (
+    select
+        false as is_new,
+        old_stores.*
+    from (
+        {{ rows_of_base('int_members__service_stores', ['member_id', 'store_id', 'valid_from', 'valid_to']) }}
+    ) as old_stores
+    where old_stores.member_id in (select members.member_id from members)
+    union all
+    select
+        true,
+        member_id,
+        store_id,
+        valid_from,
+        valid_to
+    from {{ ref('int_members__service_stores') }}
     where member_id in (select members.member_id from members)
 ),
 
@@ -76,7 +96,8 @@ standings as (
         weeks.week_start,
         profiles.member_id,
         profiles.is_new,
-        profiles.service_store_id as store_id,
+        opening_store.store_id as opening_store_id,
+        closing_store.store_id as closing_store_id,
         opening.stage_code as opening_stage_code,
         closing.stage_code as closing_stage_code,
         coalesce(profiles.enrolled_on between weeks.week_start and weeks.closing_on, false) as has_joined
@@ -95,14 +116,28 @@ standings as (
             and profiles.is_new = closing.is_new
             and weeks.closing_on >= closing.valid_from
             and weeks.closing_on < closing.valid_to
+    left join stores as opening_store
+        on
+            profiles.member_id = opening_store.member_id
+            and profiles.is_new = opening_store.is_new
+            and weeks.opening_on >= opening_store.valid_from
+            and weeks.opening_on < opening_store.valid_to
+    left join stores as closing_store
+        on
+            profiles.member_id = closing_store.member_id
+            and profiles.is_new = closing_store.is_new
+            and weeks.closing_on >= closing_store.valid_from
+            and weeks.closing_on < closing_store.valid_to
 ),
 
 both_sides as (
     select
         weeks.week_start,
         members.member_id,
-        before.store_id as old_store_id,
-        after.store_id as new_store_id,
+        before.opening_store_id as old_opening_store_id,
+        after.opening_store_id as new_opening_store_id,
+        before.closing_store_id as old_closing_store_id,
+        after.closing_store_id as new_closing_store_id,
         before.opening_stage_code as old_opening_stage_code,
         after.opening_stage_code as new_opening_stage_code,
         before.closing_stage_code as old_closing_stage_code,
@@ -121,7 +156,8 @@ both_sides as (
                 purchases.member_id = members.member_id
                 and weeks.closing_on - purchases.business_date
                 between 0 and {{ lifecycle_parameter('window_days') }} - 1
-        ) as is_purchase_change_of_365
+        ) as is_purchase_change_of_365,
+        members.is_told_tier
     from members
     inner join weeks on weeks.closing_on >= coalesce(members.changed_from, weeks.closing_on)
     left join standings as before
@@ -135,8 +171,12 @@ final as (
     where
         is_purchase_change
         or is_purchase_change_of_365
-        or (old_store_id, old_opening_stage_code, old_closing_stage_code, had_joined)
-        is distinct from (new_store_id, new_opening_stage_code, new_closing_stage_code, has_joined)
+        or is_told_tier
+        or (
+            old_opening_store_id, old_closing_store_id, old_opening_stage_code, old_closing_stage_code, had_joined
+        ) is distinct from (
+            new_opening_store_id, new_closing_store_id, new_opening_stage_code, new_closing_stage_code, has_joined
+        )
 )
 
 select * from final

@@ -1,5 +1,5 @@
 -- Grain: one row per member of whose cards or accounts a changed batch says something that was late: a status, an
--- enrolment or a store of a time that was published. Whether anything came of it is for others to look at.
+-- enrolment, a store or a tier of a time that was published. Whether anything came of it is for others to look at.
 with batches as (
     select * from {{ ref('int_restatement__batches') }}
 ),
@@ -58,7 +58,25 @@ said as (
         batches.cause_batch_id
     from {{ source('raw', 'app__accounts') }} as raw
     inner join batches on raw._batch_id = batches.batch_id
-    where raw.status <> 'active'
+    where raw.status <> 'active' or raw.status_at is not null
+    union all
+    select
+        'account',
+        raw.account_id,
+        left(raw.member_since, 10)::date,
+        'identity',
+        batches.cause_batch_id
+    from {{ source('raw', 'app__accounts') }} as raw
+    inner join batches on raw._batch_id = batches.batch_id
+    union all
+    select
+        'card',
+        raw.card_no,
+        raw.valid_from,
+        'tier',
+        batches.cause_batch_id
+    from {{ source('raw', 'pos__member_tiers') }} as raw
+    inner join batches on raw._batch_id = batches.batch_id
 ),
 
 final as (

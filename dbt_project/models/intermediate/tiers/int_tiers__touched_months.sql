@@ -1,7 +1,22 @@
 -- Grain: one row per month in which members may have been in other tiers than the highest published release says: from
--- the first week of which counts of members may differ, to the last one.
-with weeks as (
-    select min(week_start) as first_week from {{ ref('int_kpi__touched_weeks') }}
+-- the first week of which counts of members may differ, or the first day of all if it is another one, to the last one.
+with periods as (
+    {{ changes('reporting_period', ['observed_from']) }}
+),
+
+-- the first day of all came or went
+other_beginning as (
+    select min(observed_from) as observed_from
+    from periods
+    having count(distinct observed_from) > 1
+),
+
+weeks as (
+    select
+        least(
+            (select min(week_start) from {{ ref('int_kpi__touched_weeks') }}),
+            (select observed_from from other_beginning)
+        ) as first_week
 ),
 
 final as (

@@ -1,5 +1,5 @@
 -- Grain: one row per member and week close (for the unfinished week: the as-of date). A view; nothing is stored.
-{{ config(materialized='published_view', unique_key=['week_start', 'member_id']) }}
+{{ config(materialized='published_view') }}
 
 with weeks as (
     select * from {{ ref('week_close') }}

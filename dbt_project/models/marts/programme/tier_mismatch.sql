@@ -22,7 +22,7 @@ final as (
         history.tier,
         history.expected_tier,
         case when source.sort_order > expected.sort_order then 'source_higher' else 'source_lower' end as direction,
-        history.valid_from as differs_since,
+        run.differs_since,
         history.tier_reason,
         history.expected_reason,
         history.expected_since,
@@ -38,6 +38,19 @@ final as (
     inner join members on history.member_id = members.member_id
     inner join tiers as source on history.tier = source.tier
     inner join tiers as expected on history.expected_tier = expected.tier
+    -- a review that changes neither tier begins no other mismatch
+    inner join lateral (
+        select
+            coalesce(
+                max(earlier.valid_to) filter (
+                    where
+                    (earlier.tier, earlier.expected_tier) is distinct from (history.tier, history.expected_tier)
+                ),
+                min(earlier.valid_from)
+            ) as differs_since
+        from {{ ref('tier_history') }} as earlier
+        where earlier.member_id = history.member_id and earlier.valid_from <= history.valid_from
+    ) as run on true
 )
 
 select * from final
