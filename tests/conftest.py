@@ -30,7 +30,11 @@ from memberhouse.simulate import complete_journey
 EVE = date(2017, 12, 30)
 LAST_DAY = date(2017, 12, 31)
 
-_numbers = count(1)
+# Names of databases that are free again, and new ones. dbt keeps what it parsed in a state folder, for one database:
+# one that has the name, and so the folder, of another that has gone need not be parsed for ten seconds.
+_free: list[str] = []
+_names = (f"test_{number}" for number in count(1))
+_VAULT_KEY = "a key for tests, which is long enough"
 _AIRFLOW = "airflow"
 
 
@@ -74,7 +78,7 @@ def server_home() -> Iterator[Path]:
 @pytest.fixture
 def warehouse(server_home: Path) -> Iterator[Settings]:
     """An empty database of its own."""
-    with new_warehouse(server_home, f"test_{next(_numbers)}") as settings:
+    with new_warehouse(server_home) as settings:
         yield settings
 
 
@@ -88,7 +92,7 @@ def sample_landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _eve_database(server_home: Path, sample_landing: Path) -> Settings:
-    settings = _settings(server_home, postgres.create_database(server_home, "sample_until_the_eve"))
+    settings = _new(server_home)
     load_landed(settings, sample_landing, until=EVE)
     _release(settings, EVE)
     return settings
@@ -97,7 +101,7 @@ def _eve_database(server_home: Path, sample_landing: Path) -> Settings:
 @pytest.fixture
 def sample_until_the_eve(_eve_database: Settings) -> Iterator[Settings]:
     """A copy of its own of the sample up to 2017-12-30, published."""
-    settings = copy_of(_eve_database, f"test_{next(_numbers)}")
+    settings = copy_of(_eve_database)
     yield settings
     _drop(settings)
 
@@ -105,40 +109,50 @@ def sample_until_the_eve(_eve_database: Settings) -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def published_sample(_eve_database: Settings, sample_landing: Path) -> Settings:
     """The whole sample, published as of 2017-12-31. Shared: read it only."""
-    settings = copy_of(_eve_database, "published_sample")
+    settings = copy_of(_eve_database)
     load_landed(settings, sample_landing)
     _release(settings, LAST_DAY)
     return settings
 
 
 @contextmanager
-def new_warehouse(server_home: Path, name: str, project_root: Path = PROJECT_ROOT) -> Iterator[Settings]:
-    """An empty database of this name while it is needed."""
-    settings = Settings(server_home, postgres.create_database(server_home, name), project_root)
+def new_warehouse(server_home: Path, project_root: Path = PROJECT_ROOT) -> Iterator[Settings]:
+    """An empty database while it is needed."""
+    settings = _new(server_home, project_root)
     yield settings
     _drop(settings)
 
 
-def copy_of(settings: Settings, name: str) -> Settings:
+def copy_of(settings: Settings) -> Settings:
     """A database with the same content, on the same server."""
     server, source = (settings.database_url or "").rsplit("/", 1)
+    name = _free.pop() if _free else next(_names)
     with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
         conn.execute(
             sql.SQL("create database {} template {} strategy file_copy").format(
                 sql.Identifier(name), sql.Identifier(source)
             )
         )
-    return _settings(settings.home, f"{server}/{name}")
+    return _settings(settings.home.parent / name, f"{server}/{name}")
+
+
+def _new(server_home: Path, project_root: Path = PROJECT_ROOT) -> Settings:
+    name = _free.pop() if _free else next(_names)
+    return _settings(server_home / "homes" / name, postgres.create_database(server_home, name), project_root)
 
 
 def _drop(settings: Settings) -> None:
     server, name = (settings.database_url or "").rsplit("/", 1)
     with psycopg.connect(f"{server}/postgres", autocommit=True) as conn:
         conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    _free.append(name)
 
 
-def _settings(home: Path, url: str) -> Settings:
-    return Settings(home=home, database_url=url, project_root=PROJECT_ROOT)
+def _settings(home: Path, url: str, project_root: Path = PROJECT_ROOT) -> Settings:
+    home.mkdir(parents=True, exist_ok=True)
+    # one for all, because a copy of a database has the tokens of its original
+    (home / "vault.key").write_text(_VAULT_KEY, encoding="utf-8")
+    return Settings(home=home, database_url=url, project_root=project_root)
 
 
 def _release(settings: Settings, as_of: date) -> None:

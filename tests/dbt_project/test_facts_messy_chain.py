@@ -31,7 +31,7 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(messy: Path, server_home: Path) -> Iterator[Settings]:
     """Published up to nine days before the end, then to the end; what was refused for unknown stores is tried again."""
-    with new_warehouse(server_home, "messy_facts") as settings:
+    with new_warehouse(server_home) as settings:
         load_landed(settings, messy, until=DEFAULT_UNTIL - timedelta(days=9))
         publish(settings, DEFAULT_UNTIL - timedelta(days=9))
         load_landed(settings, messy)

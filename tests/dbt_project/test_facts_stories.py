@@ -530,7 +530,7 @@ def random_ledger(dice: random.Random, name: str, who: Any) -> list[tuple[str, s
 def chain(server_home: Path) -> Iterator[FactsChain]:
     """The stories and forty random families, published in four steps, each followed by a build that computes all
     anew. chain.releases: the first release of each step."""
-    with new_warehouse(server_home, "facts") as settings:
+    with new_warehouse(server_home) as settings:
         chain = FactsChain(settings)
         chain.sell("opening", OPENED)
         dice = random.Random(23)  # noqa: S311

@@ -269,7 +269,7 @@ def random_family(dice: random.Random, name: str) -> list[tuple[str, str, date, 
 @pytest.fixture(scope="module")
 def chain(server_home) -> Iterator[Chain]:
     """The stories and seventy random families, delivered in any order and published in four steps."""
-    with new_warehouse(server_home, "identity") as settings:
+    with new_warehouse(server_home) as settings:
         chain = Chain(settings, OPENED)
         chain.deliver("pos", "enrolments", OPENED, enrolment("from before", date(2024, 11, 1)))
         chain.sell("opening", OPENED)
@@ -455,7 +455,7 @@ def test_an_enrolment_entered_after_more_than_30_days_waits_for_approval(chain: 
 
 def test_unmerging_restores_exactly(server_home) -> None:
     """Whether the merge is taken back or ends on a day."""
-    with new_warehouse(server_home, "unmerged") as settings:
+    with new_warehouse(server_home) as settings:
         chain = Chain(settings, OPENED)
         for pair in ("taken back", "ended"):
             chain.deliver(
@@ -491,7 +491,7 @@ def test_unmerging_restores_exactly(server_home) -> None:
 
 
 def test_a_phone_is_one_token_in_whatever_feed_it_is_written(server_home, tmp_path) -> None:
-    with new_warehouse(server_home, "phones") as settings:
+    with new_warehouse(server_home) as settings:
         till = Till(tmp_path, settings)
         till.drop_stores("S1", day=DAY)
         till.drop(

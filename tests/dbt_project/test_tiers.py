@@ -259,8 +259,8 @@ class Programme:
         )
 
 
-def published(fed: tuple[Rule, ...], seed: int, members: int, home: Any, name: str) -> Iterator[Programme]:
-    with new_warehouse(home, name) as settings:
+def published(fed: tuple[Rule, ...], seed: int, members: int, home: Any) -> Iterator[Programme]:
+    with new_warehouse(home) as settings:
         chain = Chain(settings, OPENED)
         programme = Programme(chain, fed, random.Random(seed), members)  # noqa: S311
         for step, as_of in enumerate(STEPS):
@@ -271,17 +271,17 @@ def published(fed: tuple[Rule, ...], seed: int, members: int, home: Any, name: s
 
 @pytest.fixture(scope="module")
 def shipped(server_home: Any) -> Iterator[Programme]:
-    yield from published((), 11, 90, server_home, "tiers_shipped")
+    yield from published((), 11, 90, server_home)
 
 
 @pytest.fixture(scope="module")
 def fed(server_home: Any) -> Iterator[Programme]:
-    yield from published(FED, 12, 70, server_home, "tiers_fed")
+    yield from published(FED, 12, 70, server_home)
 
 
 @pytest.fixture(scope="module")
 def renamed(server_home: Any) -> Iterator[Programme]:
-    yield from published(RENAMED, 13, 50, server_home, "tiers_renamed")
+    yield from published(RENAMED, 13, 50, server_home)
 
 
 @pytest.fixture(params=["shipped", "fed", "renamed"])

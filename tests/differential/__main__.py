@@ -50,7 +50,7 @@ def campaign(
     first: Tried | None = None
     for number in numbers:
         order = order_of(seed, number, rows, steps)
-        with new_warehouse(home, f"order_{seed}_{number}", project_root) as settings:
+        with new_warehouse(home, project_root) as settings:
             tried = try_order(
                 settings,
                 home / "landing",

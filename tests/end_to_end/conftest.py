@@ -75,7 +75,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def _running(_eve_database: Settings, sample_landing: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
     home = Path(tempfile.mkdtemp(prefix="memberhouse-e2e-"))
     shutil.copy(_eve_database.home / "vault.key", home)  # the database's tokens are made with it
-    database = copy_of(_eve_database, "end_to_end").database_url
+    database = copy_of(_eve_database).database_url
     settings = Settings(home, database, _eve_database.project_root)
     shutil.copytree(sample_landing, home / "landing")
     for feed in ("receipts", "receipt_lines"):
@@ -193,7 +193,7 @@ def at_once(published_day: Day) -> AtOnce:
 
 
 def _one_after_the_other(settings: Settings, landing: Path, until: tuple[date, ...]) -> dict[str, str]:
-    copy = copy_of(settings, "one_after_the_other")
+    copy = copy_of(settings)
     for day in until:
         load_landed(copy, landing, until=day)
         building.build(copy, day, or_later=True)

@@ -102,7 +102,7 @@ def world(server_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     home = tmp_path_factory.mktemp("home")
     landing = tmp_path_factory.mktemp("landing")
     write_chain(landing, members=400, days=70, seed=5, messy=True)
-    with new_warehouse(server_home, "erase_every_mart") as database:
+    with new_warehouse(server_home) as database:
         settings = replace(database, home=home, vault_key="0123456789abcdef0123456789abcdef")
         for days in (20, 10, 0):
             load_landed(settings, landing, until=LAST_DAY - timedelta(days=days))

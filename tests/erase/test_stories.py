@@ -236,7 +236,7 @@ def deliver(story: Story) -> None:
 def published(server_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Three releases of the chain; shared: take a copy."""
     folder = tmp_path_factory.mktemp("story")
-    with new_warehouse(server_home, "erase_story") as database:
+    with new_warehouse(server_home) as database:
         settings = replace(database, home=folder / "home", vault_key=KEY)
         story = Story(settings, folder / "landing", {})
         deliver(story)
@@ -257,7 +257,7 @@ def story(published: Story, tmp_path: Path) -> Story:
     landing, home = tmp_path / "landing", tmp_path / "home"
     shutil.copytree(published.landing, landing)
     shutil.copytree(published.settings.home, home)
-    copied = copy_of(published.settings, f"erase_story_{next(_numbers)}")
+    copied = copy_of(published.settings)
     settings = replace(copied, home=home, vault_key=KEY)
     with db.connect(settings) as conn:
         conn.execute("update ops.step set subject = %s where step = 'load'", (str(landing),))

@@ -46,7 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def by_files(files: Path, server_home: Path) -> Iterator[Settings]:
     """A warehouse to which everything came as files."""
-    with new_warehouse(server_home, "all_by_files") as settings:
+    with new_warehouse(server_home) as settings:
         load_landed(settings, files)
         yield settings
 
@@ -56,7 +56,7 @@ def by_road(files: Path, server_home: Path, tmp_path_factory: pytest.TempPathFac
     """One to which the app's rows came as files first and were extracted later. The back end knows all of them."""
     landing = tmp_path_factory.mktemp("opening") / "landing"
     back_end = AppBackEnd(TOKEN, read_landed(files), now=produced_at(FILES_UNTIL))
-    with new_warehouse(server_home, "files_then_daily") as settings, served(back_end) as url:
+    with new_warehouse(server_home) as settings, served(back_end) as url:
         settings = replace(settings, app=Address(url, TOKEN))
         for batch in find_batches(files, until=FILES_UNTIL):
             shutil.copytree(batch.folder, landing / Path(batch.folder).relative_to(files))

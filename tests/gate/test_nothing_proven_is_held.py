@@ -29,7 +29,7 @@ GOOD = 'gxe.ExpectColumnValuesToNotBeNull(column="stage_code", severity="critica
 @pytest.fixture(scope="module")
 def judged_later(server_home: Path, sample_landing: Path, _eve_database: Settings) -> Settings:
     """A candidate release that is built and not judged."""
-    settings = copy_of(_eve_database, "judged_later")
+    settings = copy_of(_eve_database)
     load_landed(settings, sample_landing)
     building.build(settings, date(2017, 12, 31))
     return settings
@@ -95,7 +95,7 @@ def test_a_failed_warning_is_told_and_published(judged_by):
 
 
 def test_an_empty_mart_holds(judged_later, tmp_path):
-    settings = copy_of(judged_later, "an_empty_mart")
+    settings = copy_of(judged_later)
     with db.connect(settings) as conn:
         conn.execute("delete from history.stage_migration_weekly__open")
     (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT), group="core")
@@ -137,7 +137,7 @@ def test_an_alert_is_raised_once_a_root_cause(judged_by, judged_later):
 
 
 def test_a_mart_that_is_missing_holds(judged_later):
-    settings = copy_of(judged_later, "a_missing_mart")
+    settings = copy_of(judged_later)
     with db.connect(settings) as conn:
         conn.execute("drop view marts.dim_date cascade")
     (verdict,) = gate.evaluate(replace(settings, project_root=PROJECT_ROOT), group="core")

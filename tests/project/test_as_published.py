@@ -41,7 +41,7 @@ def test_there_are_examples() -> None:
 @pytest.fixture(scope="module")
 def chain(server_home: Path) -> Iterator[Chain]:
     """Two releases; the second restates the first."""
-    with new_warehouse(server_home, "as_published") as settings:
+    with new_warehouse(server_home) as settings:
         chain = Chain(settings, date(2025, 6, 2))
         chain.sell("1", date(2025, 6, 3))
         chain.publish(date(2025, 7, 6))

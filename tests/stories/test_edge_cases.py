@@ -377,7 +377,7 @@ def published() -> dict[int, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def chain(server_home, landing, reports, published, told) -> Iterator[Chain]:
-    with new_warehouse(server_home, "edge_cases") as settings:
+    with new_warehouse(server_home) as settings:
         chain = Chain(settings, OPENED, [*STORES, *map(_store, OWN_STORES)])
         enrol(chain, "S1", "from before", day=date(2024, 11, 1), entered=OPENED)
         chain.sell("opening", OPENED)

@@ -79,7 +79,7 @@ def _text(value: Any) -> str | None:
 def chain(server_home) -> Iterator[Chain]:
     """Two stores, a member of each who bought in the week of MONDAY; published a month later, and once more with
     nothing new."""
-    with new_warehouse(server_home, "restated") as settings:
+    with new_warehouse(server_home) as settings:
         chain = Chain(settings, OPENED)
         for card, store in (("C1", "S1"), ("C2", "S2"), ("C3", "S1")):
             enrol(chain, card, store, OPENED)
