@@ -1,7 +1,7 @@
 """The facts beside receipts, in stories and at random, delivered out of order in four steps.
 
-After each step everything is computed anew, which must change nothing; what readers see then is compared with what
-the stories say, and the points of random ledgers with a slow reading of them.
+After every other step everything is computed anew, which must change nothing; what readers see then is compared with
+what the stories say, and the points of random ledgers with a slow reading of them.
 """
 
 from __future__ import annotations
@@ -528,8 +528,8 @@ def random_ledger(dice: random.Random, name: str, who: Any) -> list[tuple[str, s
 
 @pytest.fixture(scope="module")
 def chain(server_home: Path) -> Iterator[FactsChain]:
-    """The stories and forty random families, published in four steps, each followed by a build that computes all
-    anew. chain.releases: the first release of each step."""
+    """The stories and forty random families, published in four steps; every other one is followed by a build that
+    computes all anew. chain.releases: the first release of each step."""
     with new_warehouse(server_home) as settings:
         chain = FactsChain(settings)
         chain.sell("opening", OPENED)
@@ -549,12 +549,13 @@ def chain(server_home: Path) -> Iterator[FactsChain]:
                 batches.remove(batch)
                 chain.supersede(batch)
             chain.releases.append(chain.publish(as_of))
-            chain.rewritten.append(chain.written_by(chain.publish(as_of, full_refresh=True)))
+            if step % 2:
+                chain.rewritten.append(chain.written_by(chain.publish(as_of, full_refresh=True)))
         yield chain
 
 
 def test_what_was_touched_comes_to_what_everything_computed_anew_comes_to(chain: FactsChain) -> None:
-    assert chain.rewritten == [{}] * len(STEPS)
+    assert chain.rewritten == [{}] * (len(STEPS) // 2)
 
 
 @pytest.mark.parametrize(

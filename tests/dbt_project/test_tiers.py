@@ -284,7 +284,7 @@ def renamed(server_home: Any) -> Iterator[Programme]:
     yield from published(RENAMED, 13, 50, server_home)
 
 
-@pytest.fixture(params=["shipped", "fed", "renamed"])
+@pytest.fixture(params=["shipped", "fed", pytest.param("renamed", marks=pytest.mark.full)])
 def programme(request: pytest.FixtureRequest) -> Programme:
     found: Programme = request.getfixturevalue(request.param)
     return found

@@ -472,7 +472,11 @@ def test_killed_before_the_commit_nothing_is_erased_and_again_all(
     assert story.load(RELEASES[-1]).refused == []
 
 
-@pytest.mark.parametrize("files", [0, 1, 4], ids=["no file", "one file", "some files"])
+@pytest.mark.parametrize(
+    "files",
+    [pytest.param(0, marks=pytest.mark.full), 1, pytest.param(4, marks=pytest.mark.full)],
+    ids="{} files".format,
+)
 def test_killed_after_the_commit_loads_wait_and_again_it_is_finished(story: Story, files: int) -> None:
     killed_at(story, "journal", "_apply", call=files + 1)
     # but for what the planner remembers
