@@ -8,7 +8,7 @@ step as (
     select * from {{ ref('int_release__step') }}
 ),
 
-published_history as (
+published_history as not materialized (
     {{ published_rows('tier_history', {'member_id': 'text', 'valid_from': 'date', 'next_change_on': 'date'}) }}
 ),
 
