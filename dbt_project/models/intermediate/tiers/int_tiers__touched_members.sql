@@ -53,10 +53,7 @@ changed_for_all as (
 
 -- cards of which the source said something since, and those that the step in the as-of date shows or hides
 told_cards as (
-    select told.card_no
-    from {{ source('raw', 'pos__member_tiers') }} as told
-    inner join changed_batches on told._batch_id = changed_batches.batch_id
-    where changed_batches.source = 'pos' and changed_batches.feed = 'member_tiers'
+    {{ changed_rows('pos', 'member_tiers', ['fed.card_no']) }}
     union
     select told.card_no
     from {{ source('raw', 'pos__member_tiers') }} as told
