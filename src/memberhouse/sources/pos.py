@@ -211,7 +211,7 @@ FEEDS = (
             Column("reason"),
         ),
         key=("card_no", "valid_from"),
-        lookups=("card_no",),
+        lookups=("card_no", "tier", "valid_from"),
     ),
     Feed(
         source="pos",

@@ -22,6 +22,7 @@ FEEDS = (
             Column("supervisor_id"),
         ),
         key=("store_id",),
+        lookups=("store_id",),
     ),
     Feed(
         source="reference",

@@ -4,7 +4,13 @@ with touched as (
     select * from {{ ref('int_release__touched_dates') }}
 ),
 
-lines as (
+dates as (
+    select distinct touched.business_date - 91 + days.number as business_date
+    from touched
+    cross join generate_series(0, 182) as days (number)
+),
+
+lines as not materialized (
     select * from {{ ref('fct_receipt_line') }}
     where unit_price > 0 and units > 0
 ),
@@ -17,17 +23,15 @@ touched_products as (
 
 final as (
     select
-        sku,
-        store_id,
-        business_date,
-        max(unit_price)::double precision as highest,
-        min(unit_price)::double precision as lowest
+        lines.sku,
+        lines.store_id,
+        lines.business_date,
+        max(lines.unit_price)::double precision as highest,
+        min(lines.unit_price)::double precision as lowest
     from lines
-    where
-        business_date >= (select min(business_date) - 91 from touched)
-        and business_date <= (select max(business_date) + 91 from touched)
-        and sku in (select sku from touched_products)
-    group by sku, store_id, business_date
+    inner join dates on lines.business_date = dates.business_date
+    where lines.sku in (select touched_products.sku from touched_products)
+    group by lines.sku, lines.store_id, lines.business_date
 )
 
 select * from final

@@ -14,7 +14,10 @@
 
 with events as (
     select * from {{ ref('stg_app__events') }}
-    where {{ in_scope('_batch_id', 'int_release__changed_batches', ['batch_id']) }}
+    where
+        {{ in_scope_by_index(
+            '_batch_id', 'int_release__changed_batches', 'batch_id', "source = 'app' and feed = 'events'"
+        ) }}
 ),
 
 final as (

@@ -8,7 +8,7 @@ moved as (
     select * from {{ ref('int_facts__moved_identifiers') }}
 ),
 
-published as (
+published as not materialized (
     {{ published_rows('fct_coupon', {'coupon_id': 'text', 'card_no': 'text', 'account_id': 'text'}) }}
 ),
 

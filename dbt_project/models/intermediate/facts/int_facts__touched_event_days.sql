@@ -12,7 +12,7 @@ recatalogued as (
     {{ changes('dim_app_event', ['event_name']) }}
 ),
 
-published as (
+published as not materialized (
     {{ published_rows('fct_app_event_day', {'account_id': 'text', 'business_date': 'date', 'event_name': 'text'}) }}
 ),
 

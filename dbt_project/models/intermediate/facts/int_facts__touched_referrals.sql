@@ -8,7 +8,7 @@ moved as (
     select * from {{ ref('int_facts__moved_identifiers') }}
 ),
 
-published as (
+published as not materialized (
     {{ published_rows('fct_referral', {
         'referral_id': 'text', 'referrer_identifier': 'text', 'referee_identifier': 'text',
     }) }}

@@ -7,6 +7,12 @@ with weeks as (
 
 standing as (
     select * from {{ ref('int_kpi__week_standing') }}
+    where
+        week_start in (
+            select weeks.week_start from weeks
+            union
+            select weeks.week_start - 7 from weeks
+        )
 ),
 
 week_members as (

@@ -8,7 +8,7 @@ frozen as (
     select * from {{ source('release', 'frozen_loyal_threshold') }}
 ),
 
-members as (
+members as not materialized (
     select * from {{ ref('int_members__members') }}
 ),
 

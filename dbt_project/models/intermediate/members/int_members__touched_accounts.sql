@@ -9,7 +9,7 @@ tokens as (
     select * from {{ ref('int_members__touched_tokens') }}
 ),
 
-accounts as (
+accounts as not materialized (
     select * from {{ source('raw', 'app__accounts') }}
 ),
 

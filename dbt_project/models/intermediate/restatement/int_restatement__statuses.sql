@@ -1,6 +1,6 @@
 -- Grain: one row per member of whose cards or accounts a changed batch says something that was late: a status, an
 -- enrolment, a store or a tier of a time that was published. Whether anything came of it is for others to look at.
-with batches as (
+with batches as not materialized (
     select * from {{ ref('int_restatement__batches') }}
 ),
 
@@ -14,7 +14,7 @@ bridge as (
         identifier,
         member_id
     from {{ ref('bridge_identity') }}
-    union
+    union all
     select
         identifier_kind,
         identifier,

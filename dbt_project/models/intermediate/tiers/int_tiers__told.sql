@@ -27,7 +27,10 @@ told as (
             order by told._delivered_on desc, told._batch_id desc, told._line_no desc
         ) as recency
     from {{ ref('stg_pos__member_tiers') }} as told
-    where told.card_no in (select card_no from cards)
+    {% if not is_full_build() -%}
+    -- an array, so that the index on cards is used
+    where told.card_no = any(array(select cards.card_no from cards))
+    {%- endif %}
 ),
 
 of_cards as (

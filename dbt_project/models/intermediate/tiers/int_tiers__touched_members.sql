@@ -8,13 +8,8 @@ step as (
     select * from {{ ref('int_release__step') }}
 ),
 
-published_history as (
+published_history as not materialized (
     {{ published_rows('tier_history', {'member_id': 'text', 'valid_from': 'date', 'next_change_on': 'date'}) }}
-),
-
-changed_batches as (
-    select * from {{ ref('int_release__changed_batches') }}
-    where is_changed
 ),
 
 asked as (
@@ -41,22 +36,12 @@ changed_identifiers as (
 changed_for_all as (
     select
         exists (select 1 from changed_rules)
-        or exists (select 1 from changed_first_day)
-        or (
-            (select asks_for_engagement from asked)
-            and exists (
-                select 1 from changed_batches
-                where feed in ('event_catalogue', 'stores')
-            )
-        ) as answer
+        or exists (select 1 from changed_first_day) as answer
 ),
 
 -- cards of which the source said something since, and those that the step in the as-of date shows or hides
 told_cards as (
-    select told.card_no
-    from {{ source('raw', 'pos__member_tiers') }} as told
-    inner join changed_batches on told._batch_id = changed_batches.batch_id
-    where changed_batches.source = 'pos' and changed_batches.feed = 'member_tiers'
+    {{ changed_rows('pos', 'member_tiers', ['fed.card_no']) }}
     union
     select told.card_no
     from {{ source('raw', 'pos__member_tiers') }} as told
@@ -65,14 +50,10 @@ told_cards as (
 ),
 
 -- what members did in the app counts only while a rule asks for it
-active_accounts as (
-    select deeds.account_id
-    from {{ source('raw', 'app__events') }} as deeds
-    inner join {{ ref('int_release__changed_batches') }} as batches on deeds._batch_id = batches.batch_id
-    where
-        batches.source = 'app'
-        and batches.feed = 'events'
-        and (select asks_for_engagement from asked)
+active as (
+    select member_id
+    from ({{ changes('fct_app_event_day', ['member_id']) }}) as event_days
+    where (select asks_for_engagement from asked)
 ),
 
 -- enrolled or merged on another day, or into another member
@@ -94,10 +75,7 @@ touched as (
     inner join told_cards on bridge.identifier = told_cards.card_no
     where bridge.identifier_kind = 'card'
     union
-    select bridge.member_id
-    from {{ ref('bridge_identity') }} as bridge
-    inner join active_accounts on bridge.identifier = active_accounts.account_id
-    where bridge.identifier_kind = 'account'
+    select member_id from active
     union
     -- time alone changes what is expected
     select history.member_id

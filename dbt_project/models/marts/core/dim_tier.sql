@@ -1,15 +1,35 @@
 -- Grain: one row per tier that the rules or the source system know, and one each for none and not_fed.
 {{ config(unique_key=['tier']) }}
 
-with rungs as (
+with recursive rungs as (
     select distinct
         tier,
         rung
     from {{ ref('int_tiers__rules') }}
 ),
 
+-- from one tier to the next through the index, whatever the number of rows
+landed as (
+    select min(tier) as tier from {{ source('raw', 'pos__member_tiers') }}
+    union all
+    select (
+        select min(told.tier) from {{ source('raw', 'pos__member_tiers') }} as told
+        where told.tier > landed.tier
+    )
+    from landed
+    where landed.tier is not null
+),
+
 fed as (
-    select distinct tier from {{ ref('stg_pos__member_tiers') }}
+    select landed.tier
+    from landed
+    cross join
+        lateral (
+            select told.tier from {{ ref('stg_pos__member_tiers') }} as told
+            where told.tier = landed.tier
+            order by told.tier
+            limit 1
+        ) as first_told
 ),
 
 known as (

@@ -8,12 +8,12 @@
 
 with contacts as (
     select * from {{ ref('stg_app__contacts') }}
-    where {{ in_scope('contact_id', 'int_facts__touched_contacts') }}
+    where {{ in_scope_by_index('contact_id', 'int_facts__touched_contacts') }}
 ),
 
 states as (
     select * from {{ ref('stg_app__contact_states') }}
-    where {{ in_scope('contact_id', 'int_facts__touched_contacts') }}
+    where {{ in_scope_by_index('contact_id', 'int_facts__touched_contacts') }}
 ),
 
 identified as (

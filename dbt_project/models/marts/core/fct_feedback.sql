@@ -8,7 +8,7 @@
 
 with versions as (
     select * from {{ ref('stg_app__feedback') }}
-    where {{ in_scope('ticket_id', 'int_facts__touched_feedback') }}
+    where {{ in_scope_by_index('ticket_id', 'int_facts__touched_feedback') }}
 ),
 
 newest as (

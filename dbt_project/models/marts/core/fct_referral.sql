@@ -8,7 +8,7 @@
 
 with referrals as (
     select * from {{ ref('stg_app__referrals') }}
-    where {{ in_scope('referral_id', 'int_facts__touched_referrals') }}
+    where {{ in_scope_by_index('referral_id', 'int_facts__touched_referrals') }}
 ),
 
 referrers as (

@@ -9,7 +9,7 @@ with tenders as (
     select * from {{ ref('stg_pos__tenders') }}
     where
         -- the date is cheap to compare, the key of every tender ever is not
-        {{ in_scope('business_date', 'int_facts__touched_tenders') }}
+        {{ in_scope_by_index('business_date', 'int_facts__touched_tenders') }}
         and {{ in_scope('receipt_id', 'int_facts__touched_tenders') }}
 ),
 

@@ -20,7 +20,13 @@ standing as (
         store_id,
         sum(members) as members
     from {{ ref('int_kpi__week_standing') }}
-    where {{ is_valid_stage('stage_code') }}
+    where
+        {{ is_valid_stage('stage_code') }}
+        and week_start in (
+            select weeks.week_start from weeks
+            union
+            select weeks.week_start - 7 from weeks
+        )
     group by week_start, store_id
 ),
 

@@ -8,7 +8,7 @@
 
 with versions as (
     select * from {{ ref('stg_app__coupons') }}
-    where {{ in_scope('coupon_id', 'int_facts__touched_coupons') }}
+    where {{ in_scope_by_index('coupon_id', 'int_facts__touched_coupons') }}
 ),
 
 building as (

@@ -8,7 +8,7 @@
 
 with entries as (
     select * from {{ ref('stg_app__points_entries') }}
-    where {{ in_scope('entry_id', 'int_facts__touched_points_entries') }}
+    where {{ in_scope_by_index('entry_id', 'int_facts__touched_points_entries') }}
 ),
 
 identified as (

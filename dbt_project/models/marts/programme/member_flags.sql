@@ -11,8 +11,8 @@ with receipts as (
 ),
 
 purchase_days as (
-    select * from {{ ref('fct_purchase_day') }}
-    where {{ in_scope('member_id', 'int_facts__touched_buyers') }}
+    select * from {{ ref('int_members__days') }}
+    where receipts > 0 and {{ in_scope('member_id', 'int_facts__touched_buyers') }}
 ),
 
 rules as (

@@ -28,7 +28,7 @@ first_month as (
     from months
 ),
 
-moves as (
+moves as not materialized (
     select
         member_id,
         moved_on,
