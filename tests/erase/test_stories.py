@@ -362,6 +362,17 @@ def test_a_number_that_two_members_have_names_neither(story: Story) -> None:
     assert len(story.left()) > 50
 
 
+@pytest.mark.parametrize("first", [CARDS[0], HEIR], ids=["the first holder first", "the heir first"])
+def test_two_who_had_a_number_one_after_the_other_are_both_erased(story: Story, first: str) -> None:
+    (second,) = {CARDS[0], HEIR} - {first}
+    erase(story.settings, first)
+    erase(story.settings, second)
+    assert story.left(WORDS | {HEIR, SECOND_PHONE, "王五", "1991-02-02"}) == set()
+    assert story.query("select count(*) from ops.erased_hold where token not like 'erased-%'") == [(0,)]
+    assert totals(story.settings) == story.before
+    assert story.written_by_a_build(full_refresh=True) == {}
+
+
 def test_who_is_erased_twice_is_not_known(story: Story) -> None:
     erase(story.settings, CARDS[0])
     rows = story.query("select x::text from raw.pos__receipts as x order by 1")

@@ -27,12 +27,13 @@ from memberhouse.errors import MemberhouseError
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
 
-# Texts in ops by which other tables are joined: names of batches, tombstones, tokens of others.
+# Texts in ops by which other tables are joined: names of batches, tombstones.
 _KEYS = {
     "batch": ("source", "feed", "store_id", "batch_name"),
     "erased_approval": ("card_no",),
-    "erased_hold": ("token",),
 }
+# Ids and tokens in ops: of who still has a phone that an erased member had, too.
+_IDS = {"erased_hold": ("token",)}
 # Computed anew by each build.
 _DERIVED = ("intermediate", "staging")
 _JSON = ("json", "jsonb")
@@ -194,12 +195,13 @@ def _table(
     if schema == "quarantine":
         return Table(schema, name, types, texts=tuple(types))
     if schema in ("ops", "release"):
-        places = _KEYS.get(name, ())
+        places, ids = _KEYS.get(name, ()), _IDS.get(name, ())
         return Table(
             schema,
             name,
             types,
-            texts=tuple(column for column in types if column not in places),
+            ids=ids,
+            texts=tuple(column for column in types if column not in (*places, *ids)),
             unknown=tuple(column for column in types if column in places),
         )
     return Table(schema, name, types, unknown=tuple(types))
