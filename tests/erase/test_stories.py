@@ -390,6 +390,26 @@ def test_a_column_of_which_nobody_said_that_it_names_members_stops_it(story: Sto
     assert not list(story.landing.rglob("*.erased"))
 
 
+def test_a_mart_that_left_the_project_before_anybody_said_what_names_members(story: Story) -> None:
+    story.execute(
+        "insert into release.versioned_table (table_name, group_name, last_release_id) values ('gone', 'core', 1);"
+        "create table history.gone__open (referrer_card_no text, word text);"
+        f"insert into history.gone__open values ('{CARDS[0]}', 'mouse'), ('{STRANGER}', 'cat')"
+    )
+    erase(story.settings, CARDS[0])
+    assert story.left() == set()
+    assert story.query("select referrer_card_no like 'erased-%', word from history.gone__open order by 2") == [
+        (False, "cat"),
+        (True, "mouse"),
+    ]
+
+
+def test_of_a_mart_that_is_new_a_build_says_what_names_members(story: Story) -> None:
+    story.execute("delete from release.member_column where table_name = 'dim_member'")
+    with pytest.raises(Undeclared, match="columns of dim_member name"):
+        erase(story.settings, CARDS[0])
+
+
 def test_an_approved_enrolment_stays_approved(story: Story) -> None:
     story.execute(f"insert into intermediate.approved_enrolments values ('{CARDS[0]}', '2026-02-01', 'the office')")
     erase(story.settings, CARDS[0])
