@@ -373,6 +373,48 @@ def test_two_who_had_a_number_one_after_the_other_are_both_erased(story: Story, 
     assert story.written_by_a_build(full_refresh=True) == {}
 
 
+def test_what_only_looks_like_the_member_stays(story: Story) -> None:
+    on, card = date(2026, 3, 30), CARDS[0]
+    sold = [
+        receipt(f"T1-{card}", on, member_card_no=STRANGER),
+        receipt(card, on, member_card_no=STRANGER),
+        receipt(f"T2-{card}", on, member_card_no=card),
+        receipt(card, on, "S2", member_card_no=card),
+    ]
+    story.land("pos", "receipts", on, as_csv(sold), 4, "receipts.csv")
+    lines = [line(each) | {"sku": f"AB-{card}"} for each in sold]
+    story.land("pos", "receipt_lines", on, as_csv(lines), 4, "receipt_lines.csv")
+    contacts = [
+        {"contact_id": f"{who}-{card}", "member": member, "channel": "sms", "intent": "care", "created_at": at(on)}
+        for who, member in (("own", card), ("others", STRANGER))
+    ]
+    story.land("app", "contacts", on, as_json_lines(contacts), 2, "contacts.jsonl")
+    states = [{"contact_id": each["contact_id"], "state": "sent", "at": at(on)} for each in contacts]
+    story.land("app", "contact_states", on, as_json_lines(states), 2, "states.jsonl")
+    assert story.load(RELEASES[-1]).refused == []
+    publish(story.settings, RELEASES[-1])
+    before = totals(story.settings)
+    numbers = "select store_id, receipt_no from raw.pos__receipts union select store_id, receipt_no from bi.fct_receipt"
+    kept = set(story.query(numbers))
+    assert ("S1", f"T1-{card}") in kept
+
+    erase(story.settings, card)
+
+    assert totals(story.settings) == before
+    assert set(story.query(numbers)) == kept
+    (folder,) = (story.landing / f"pos/receipts/{on}/all").iterdir()
+    landed = list(csv.DictReader((folder / "receipts.csv").read_text().splitlines()))
+    assert [row["receipt_no"] for row in landed] == [row["receipt_no"] for row in sold]
+    assert [row["member_card_no"].startswith("erased-") for row in landed] == [False, False, True, True]
+    for table in ("raw.pos__receipt_lines", "bi.fct_receipt_line"):
+        assert story.query(f"select count(*) from {table} where sku = 'AB-{card}'") == [(4,)]
+    assert story.query(
+        "select replace(contact_id, member_id, 'card'), state from bi.fct_contact"
+        f" where created_at::date = '{on}' order by contact_id"
+    ) == [(f"others-{card}", "sent"), ("own-card", "sent")]
+    assert story.written_by_a_build(full_refresh=True) == {}
+
+
 def test_who_is_erased_twice_is_not_known(story: Story) -> None:
     erase(story.settings, CARDS[0])
     rows = story.query("select x::text from raw.pos__receipts as x order by 1")

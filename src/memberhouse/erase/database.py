@@ -4,8 +4,10 @@ What a column may hold decides what is done there:
 
     a member's id or token      compared as a whole, replaced by its tombstone
     free text, JSON             the member's ids, numbers and addresses in it are replaced by "(erased)"
-    something else by contract  an id within a longer key gives way to its tombstone; one that is the whole value is a
-                                coincidence, unless the row is the member's own; a phone number or a token is none
+    a receipt's key             never changed; a phone number or a token in it stops the erasure
+    something else by contract  an id within a longer key of the member's own row gives way to its tombstone; one that
+                                is the whole value is a coincidence, unless the row is the member's own; a phone number
+                                or a token is none
     nobody said                 the same, and a value that is an id stops the erasure: a guess would break numbers or
                                 miss a name
 """
@@ -23,7 +25,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from memberhouse.erase.person import ERASED, SHORTEST_TELLING, Person
+from memberhouse.erase.person import ERASED, RECEIPT_COLUMNS, SHORTEST_TELLING, Person
 from memberhouse.errors import MemberhouseError
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
@@ -66,7 +68,7 @@ class Undeclared(MemberhouseError):
 
 @dataclass(frozen=True)
 class Table:
-    """A table and what its text columns may hold. types: column → its type."""
+    """A table and what its text columns may hold. types: column → its type. is_known: it is one of Memberhouse's."""
 
     schema: str
     name: str
@@ -75,6 +77,8 @@ class Table:
     texts: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    receipt: tuple[str, ...] = ()
+    is_known: bool = True
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -115,14 +119,24 @@ def refuse_undeclared(found: Found) -> None:
 
 def search_statistics(conn: psycopg.Connection[Any], person: Person) -> list[str]:
     """Columns of whose most common values, as the planner keeps them, the member is one."""
-    declared = {(table.schema, table.name): table.ids for table in _tables(conn)}
+    looked_at = {
+        f"{table}.{column}": column in table.texts
+        for table in _tables(conn)
+        for column in table.ids
+        if table.types[column] != "_text"
+    }
     return [
-        f"statistics of {schema}.{name}.{column}"
-        for schema, name, column, values in conn.execute(
-            "select schemaname, tablename, attname, concat_ws(' ', most_common_vals::text, histogram_bounds::text)"
-            " from pg_stats where schemaname !~ '^(pg_|information_schema)'"
+        f"statistics of {place}"
+        for place, values in conn.execute(
+            "select concat_ws('.', schemaname, tablename, attname),"
+            " coalesce(most_common_vals::text::text[], '{}') || coalesce(histogram_bounds::text::text[], '{}')"
+            " from pg_stats where concat_ws('.', schemaname, tablename, attname) = any(%s)",
+            (list(looked_at),),
         )
-        if column in declared.get((schema, name), ()) and person.in_text.search(values)
+        if any(
+            value in person.ids or value in person.exclusive or (looked_at[place] and person.in_text.search(value))
+            for value in values
+        )
     ]
 
 
@@ -188,6 +202,8 @@ def _without_texts(conn: psycopg.Connection[Any], versioned: set[str]) -> set[st
 def _table(
     schema: str, name: str, types: Mapping[str, str], declared: Mapping[str, Mapping[str, bool | None]]
 ) -> Table:
+    receipt = tuple(column for column in types if column in RECEIPT_COLUMNS)
+    rest = tuple(column for column in types if column not in receipt)
     if schema == "raw" and (feed := _feed_of(name)):
         return _raw_table(feed, types)
     if schema == "history":
@@ -199,11 +215,12 @@ def _table(
             name,
             types,
             ids=tuple(column for column in types if said.get(column) is True),
-            others=tuple(column for column in types if said.get(column) is False),
-            unknown=tuple(column for column in types if said.get(column) is None),
+            others=tuple(column for column in rest if said.get(column) is False),
+            unknown=tuple(column for column in rest if said.get(column) is None),
+            receipt=tuple(column for column in receipt if not said.get(column)),
         )
     if schema in _DERIVED:
-        return Table(schema, name, types, ids=tuple(types), texts=tuple(types))
+        return Table(schema, name, types, ids=rest, texts=rest, receipt=receipt)
     if schema == "quarantine":
         return Table(schema, name, types, texts=tuple(types))
     if schema in ("ops", "release"):
@@ -213,14 +230,15 @@ def _table(
             name,
             types,
             ids=ids,
-            texts=tuple(column for column in types if column not in (*places, *ids)),
-            unknown=tuple(column for column in types if column in places),
+            texts=tuple(column for column in rest if column not in (*places, *ids)),
+            unknown=tuple(column for column in rest if column in places),
+            receipt=receipt,
         )
-    return Table(schema, name, types, unknown=tuple(types))
+    return Table(schema, name, types, unknown=tuple(types), is_known=False)
 
 
 def _raw_table(feed: Feed, types: Mapping[str, str]) -> Table:
-    ids, texts, others = [], [], []
+    ids, texts, others, receipt = [], [], [], []
     columns = {column.raw_name: column for column in feed.columns}
     for name in types:
         column = columns.get(name)
@@ -228,9 +246,11 @@ def _raw_table(feed: Feed, types: Mapping[str, str]) -> Table:
             texts.append(name)
         elif column.names_member or column.personal:
             ids.append(name)
+        elif name in RECEIPT_COLUMNS:
+            receipt.append(name)
         else:
             others.append(name)
-    return Table("raw", feed.raw_table, types, tuple(ids), tuple(texts), tuple(others))
+    return Table("raw", feed.raw_table, types, tuple(ids), tuple(texts), tuple(others), receipt=tuple(receipt))
 
 
 def _feed_of(raw_table: str) -> Feed | None:
@@ -253,10 +273,10 @@ def _changes(
         else:
             changes = _by_kind_of_column(table, person, row, own=own)
         left = []
-        for column in (*table.others, *table.unknown):
+        for column in (*table.others, *table.unknown, *table.receipt):
             value = changes.get(column, row[column])
-            is_id = person.is_own(value) and len(value) >= SHORTEST_TELLING
-            in_value = person.contact_in_text if isinstance(value, str) else person.in_text
+            is_id = person.is_own(value) and len(value) >= SHORTEST_TELLING and column not in table.receipt
+            in_value = person.contact_in_text if isinstance(value, str) and table.is_known else person.in_text
             if _says(in_value, value) or (is_id and (own or column in table.unknown)):
                 left.append(column)
         if changes or left:
@@ -266,13 +286,15 @@ def _changes(
 def _by_kind_of_column(table: Table, person: Person, row: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
     changes = {}
     for column, value in row.items():
+        if column in table.receipt:
+            continue
         new = value
         if column in table.ids and isinstance(value, str):
             new = person.names.get(value, value) if own or value not in person.shared else value
         if new == value and column in table.texts:
             new = person.scrub(value)
         elif new == value:
-            new = person.renamed(value)
+            new = person.renamed(column, value, own=own)
         if new != value:
             changes[column] = new
     return changes
@@ -285,7 +307,7 @@ def _candidates(
     ids: list[sql.Composable] = [
         sql.SQL("t.{} = any(%(names)s)").format(sql.Identifier(column)) for column in table.ids
     ]
-    texts = [_like(table, column, "texts") for column in (*table.texts, *table.others, *table.unknown)]
+    texts = [_like(table, column, "texts") for column in (*table.texts, *table.others, *table.unknown, *table.receipt)]
     source = sql.SQL("{} as t").format(sql.Identifier(table.schema, table.name))
     columns: list[sql.Composable] = [_as_text(table, column) for column in table.types]
     names = list(table.types)
