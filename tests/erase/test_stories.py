@@ -51,6 +51,7 @@ SECOND_PHONE = "13955556666"
 NEIGHBOUR, NEIGHBOURS_ACCOUNT, NEIGHBOURS_PHONE = "8800000003", "acct-000003", "13933334444"
 HEIR = "8800000004"
 STRANGER = "8800000005"
+SHORT = ("4711", "4712")
 
 _numbers = count(1)
 
@@ -225,6 +226,23 @@ def deliver(story: Story) -> None:
     story.land("app", "events", day, as_json_lines(events), 2, "events.jsonl")
     referrals = [{"referral_id": "F1", "referrer": CARDS[0], "referee": NEIGHBOUR, "at": at(day)}]
     story.land("app", "referrals", day, as_json_lines(referrals), 1, "referrals.jsonl")
+    # who is known by so short an id that it is no more than a number, and by an account that is linked later
+    first = date(2026, 1, 6)
+    enrolment = {
+        "card_no": SHORT[0],
+        "enrolled_at": at(first),
+        "store_id": "S1",
+        "phone": "",
+        "name": "",
+        "birthday": "",
+    }
+    story.land("pos", "enrolments", first, as_csv([enrolment]), 1, "enrolments.csv")
+    account = {"account_id": SHORT[1], "created_at": at(first), "updated_at": at(first), "member_since": at(first)}
+    story.land("app", "accounts", first, as_json_lines([account]), 1, "accounts.jsonl")
+    story.sell(date(2026, 1, 9), receipt("short", date(2026, 1, 9), "APP", "4.00", account_id=SHORT[1]))
+    later = date(2026, 2, 9)
+    link = {"account_id": SHORT[1], "card_no": SHORT[0], "valid_from": at(first), "recorded_at": at(later)}
+    story.land("app", "identity_links", later, as_json_lines([link | {"method": "scan"}]), 1, "links.jsonl")
     cut = story.land("pos", "receipts", date(2026, 3, 4), b"", 2, "receipts.csv.gz")
     whole = gzip.compress(as_csv([receipt("cut", on, member_card_no=CARDS[0])] * 200))
     (cut / "receipts.csv.gz").write_bytes(whole[:-20])
@@ -371,6 +389,28 @@ def test_two_who_had_a_number_one_after_the_other_are_both_erased(story: Story, 
     assert story.query("select count(*) from ops.erased_hold where token not like 'erased-%'") == [(0,)]
     assert totals(story.settings) == story.before
     assert story.written_by_a_build(full_refresh=True) == {}
+
+
+def test_a_short_id_goes_from_the_log_of_restatements(story: Story) -> None:
+    named = (
+        "select count(*) filter (where grain_key ->> 'member_id' in {0}),"
+        " count(*) filter (where column_name = 'member_id' and (old_value in {0} or new_value in {0}))"
+        " from release.restatement"
+    )
+    ((keys, cells),) = story.query(named.format(SHORT))
+    assert (keys > 0, cells > 0) == (True, True)
+    rows = story.query("select count(*) from release.restatement")
+    erase(story.settings, SHORT[0])
+    assert story.query(named.format(SHORT)) == [(0, 0)]
+    told = story.query(
+        "select distinct old_value, new_value from release.restatement where column_name = 'member_id'"
+        " and new_value like 'erased-%'"
+    )
+    assert told == story.query(
+        "select account_id, card_no from raw.app__identity_links where method = 'scan' and card_no like 'erased-%'"
+    )
+    assert story.query("select count(*) from release.restatement") == rows
+    assert totals(story.settings) == story.before
 
 
 def test_what_only_looks_like_the_member_stays(story: Story) -> None:

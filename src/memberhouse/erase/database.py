@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from memberhouse.erase.person import ERASED, RECEIPT_COLUMNS, SHORTEST_TELLING, Person
+from memberhouse.erase.person import ERASED, NEVER_RENAMED, RECEIPT_COLUMNS, SHORTEST_TELLING, Person
 from memberhouse.errors import MemberhouseError
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
@@ -270,6 +270,8 @@ def _changes(
             changes = _rejected(person, row)
         elif str(table) == "quarantine.duplicate_row":
             changes = _duplicate(person, row)
+        elif str(table) == "release.restatement":
+            changes = _restated(person, row)
         else:
             changes = _by_kind_of_column(table, person, row, own=own)
         left = []
@@ -317,6 +319,9 @@ def _candidates(
     if table.schema == "quarantine":
         in_row = sql.SQL(", ").join(sql.SQL("t.row ->> {}").format(sql.Literal(name)) for name in _names_in_raw())
         ids.append(sql.SQL("array[{}] && %(names)s::text[]").format(in_row))
+    if str(table) == "release.restatement":
+        ids.append(sql.SQL("t.old_value = any(%(names)s) or t.new_value = any(%(names)s)"))
+        ids.append(sql.SQL("exists (select from jsonb_each_text(t.grain_key) as key where key.value = any(%(names)s))"))
     if str(table) == "quarantine.rejected_row":
         ids.append(sql.SQL("t.raw_text like any(%(ids)s)"))
     if str(table) == "quarantine.duplicate_row":
@@ -362,6 +367,23 @@ def _duplicate(person: Person, row: Mapping[str, Any]) -> dict[str, Any]:
     feed = FEEDS.get((row["source"], row["feed"]))
     changed = person.erased_raw(feed, row["row"]) if feed else {}
     return {"row": changed} if changed else {}
+
+
+def _restated(person: Person, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell of a mart, told with its column's name and the key of its row."""
+
+    def erased(column: str, value: Any) -> Any:
+        if _NAMES_MEMBER.fullmatch(column) and (person.is_own(value) or value in person.exclusive):
+            return person.names[value]
+        return value if column in NEVER_RENAMED else person.scrub(value)
+
+    changes = {
+        "grain_key": {column: erased(column, value) for column, value in row["grain_key"].items()},
+        "old_value": erased(row["column_name"], row["old_value"]),
+        "new_value": erased(row["column_name"], row["new_value"]),
+        "cause": person.scrub(row["cause"]),
+    }
+    return {column: value for column, value in changes.items() if value != row[column]}
 
 
 def _names_in_raw() -> list[str]:
