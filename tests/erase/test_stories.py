@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
 import io
 import json
@@ -601,6 +602,60 @@ def test_killed_after_the_commit_loads_wait_and_again_it_is_finished(story: Stor
     assert story.query("select pending, finished_at is not null from ops.erasure") == [([], True)]
     assert story.load(RELEASES[-1]).refused == []
     assert story.written_by_a_build() == {}
+
+
+def test_files_wait_until_their_landing_area_is_there(story: Story, tmp_path: Path) -> None:
+    killed_at(story, "journal", "_apply", call=2)
+    away = tmp_path / "away"
+    story.landing.rename(away)
+    for mounted in (False, True):
+        if mounted:
+            story.landing.mkdir()
+        with pytest.raises(MemberhouseError, match=str(story.landing)):
+            finish(story.settings)
+        assert story.query("select pending <> '[]', finished_at from ops.erasure") == [(True, None)]
+        with pytest.raises(MemberhouseError, match="begun and not finished"):
+            story.load(RELEASES[-1])
+    story.landing.rmdir()
+    away.rename(story.landing)
+    assert finish(story.settings) == 1
+    assert story.left() == set()
+
+
+def test_leftovers_in_the_landing_area_and_of_extractions(story: Story) -> None:
+    cut = max((story.landing / "pos/receipts/2026-03-04/all").iterdir(), key=lambda folder: int(folder.name[1:]))
+    (readable,) = (story.landing / "app/accounts/2026-01-05/all").iterdir()
+    being_written = story.landing / "pos/receipts/2026-03-09/S1/b-killed"
+    others = story.landing / "pos/receipts/2026-03-09/S2/b-killed"
+    work = story.settings.home / "extracting/accounts"
+    mine, theirs = (as_csv([receipt("x", LATER, member_card_no=card)]) for card in (CARDS[0], STRANGER))
+    for folder in (cut / "tried", readable / "old", being_written, others, work):
+        folder.mkdir(parents=True)
+    (cut / "tried/receipts.csv").write_bytes(mine)
+    (readable / "old/accounts.csv").write_bytes(mine)
+    (readable / "accounts-1.csv.gz").write_bytes(gzip.compress(mine))
+    (readable / "accounts-2.csv.gz").write_bytes(gzip.compress(theirs))
+    (readable / ".accounts.jsonl.gz.part").write_bytes(gzip.compress(mine)[:-9])
+    (being_written / "receipts.csv.gz").write_bytes(gzip.compress(mine))
+    (others / "receipts.csv.gz").write_bytes(gzip.compress(theirs))
+    (work / "2026-03-09").write_bytes(gzip.compress(mine))
+    under_way = work.with_name("events")
+    under_way.mkdir()
+    with work.with_name("events.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = erase(story.settings, CARDS[0])
+    assert done.not_searched == [f"{under_way} (an extraction is under way)"]
+    assert story.left() == set()
+    assert not cut.exists()
+    assert not being_written.exists()
+    assert not work.exists()
+    assert sorted(path.name for path in readable.rglob("*") if path.is_file()) == [
+        "accounts-2.csv.gz",
+        "accounts.jsonl.gz",
+        "manifest.json",
+    ]
+    assert (others / "receipts.csv.gz").is_file()
+    assert story.load(RELEASES[-1]).refused == []
 
 
 def test_a_load_that_listed_its_files_before_takes_none_of_them_after(

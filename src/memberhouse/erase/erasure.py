@@ -24,6 +24,7 @@ from memberhouse import db, ledger
 from memberhouse.erase import database, files, journal, landed
 from memberhouse.erase.person import Person, UnknownMember, identify
 from memberhouse.errors import MemberhouseError
+from memberhouse.extract import forget_leftovers
 from memberhouse.landing import AnyPath, landing_root
 from memberhouse.settings import Settings
 from memberhouse.sources.raw_tables import ensure_raw_tables
@@ -53,7 +54,8 @@ class Erasure:
     found: rows, landed rows and places in files, by table, feed and file. ids: of the member; in a dry run only.
     linked_before: ids that were once linked with them and are not erased; in a dry run only. shared: how many phone
     numbers, addresses and open ids stay because another person has them, too. not_searched: landing areas that were
-    loaded from and are not reached. finished: how many interrupted erasures were finished first.
+    loaded from and are not reached, and extractions under way. finished: how many interrupted erasures were finished
+    first.
     """
 
     found: Counter[str] = field(default_factory=Counter)
@@ -127,6 +129,7 @@ def erase(
             erasure.ids, erasure.linked_before = person.ids, person.linked_before
             _find(conn, settings, person, roots, erasure, prepare=False)
             return erasure
+        erasure.not_searched += [f"{folder} (an extraction is under way)" for folder in forget_leftovers(settings)]
         try:
             areas = _find(conn, settings, person, roots, erasure, prepare=True)
         except UnknownMember:
