@@ -304,7 +304,7 @@ def identify(conn: psycopg.Connection[Any], tokens: Tokens, member: str) -> Pers
     if len({frozenset(_connected(conn, [one])[0]) for one in ids}) > 1:
         raise MemberhouseError(
             f"What was given is of {len(ids)} ids that are not one member.",
-            f"name the member by one of them: {', '.join(sorted(ids))}",
+            "name the member by a card number or an account id",
         )
     own_tokens, vaulted = _tokens(conn, tokens, connected)
     values = {(what, value) for what, value in vaulted if what in IDENTIFIERS}
