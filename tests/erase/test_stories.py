@@ -352,6 +352,12 @@ def test_a_row_in_quarantine_is_loaded_later_as_nobodys(story: Story) -> None:
     assert story.left() == set()
 
 
+def test_the_landing_area_of_the_settings_is_searched_though_nothing_was_loaded_from_it(story: Story) -> None:
+    story.execute("delete from ops.step where step = 'load'")
+    erase(replace(story.settings, landing=str(story.landing)), CARDS[0])
+    assert story.left() == set()
+
+
 def test_a_dry_run_tells_and_changes_nothing(story: Story) -> None:
     files = {path: path.read_bytes() for path in story.landing.rglob("*") if path.is_file()}
     rows = story.query("select x::text from raw.pos__receipts as x order by 1")

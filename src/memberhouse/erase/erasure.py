@@ -9,7 +9,6 @@ files are to follow; then they take their places. Killed before that transaction
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -183,9 +182,8 @@ def _landing_roots(
 ) -> Iterator[AnyPath]:
     """The landing areas: those given, that of the DAGs, and every one that was ever loaded from."""
     loaded = conn.execute("select distinct subject from ops.step where step = 'load' order by subject").fetchall()
-    configured = os.environ.get("MEMBERHOUSE_LANDING") or str(settings.home / "landing")
     seen: set[str] = set()
-    for place in [*map(str, given), configured, *(subject for (subject,) in loaded)]:
+    for place in [*map(str, given), settings.landing_place, *(subject for (subject,) in loaded)]:
         root = landing_root(place)
         if isinstance(root, Path):
             root = root.absolute()
@@ -195,7 +193,7 @@ def _landing_roots(
         try:
             if root.is_dir():
                 yield root
-            elif place != configured:
+            elif place != settings.landing_place:
                 erasure.not_searched.append(f"{root} (not there)")
         except Exception as error:  # noqa: BLE001  (whatever a storage's own tools raise)
             erasure.not_searched.append(f"{root} ({type(error).__name__})")
