@@ -159,7 +159,7 @@ def landing() -> Any:
     """The landing root: a folder, or a place in object storage that one of Airflow's connections reaches."""
     from memberhouse.settings import Settings
 
-    place = os.environ.get("MEMBERHOUSE_LANDING") or str(Settings.from_env().home / "landing")
+    place = Settings.from_env().landing_place
     if "://" in place:
         return ObjectStoragePath(place, conn_id=os.environ.get("MEMBERHOUSE_LANDING_CONNECTION") or None)
     return Path(place)

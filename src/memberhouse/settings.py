@@ -53,6 +53,8 @@ class Settings:
     app: the app's back end, if there is one to extract from.
     app_token: the bearer token that its stand-in asks for (``MEMBERHOUSE_APP_TOKEN``).
     retention: which published releases stay readable.
+    landing: where batches land, a folder or a URL (``MEMBERHOUSE_LANDING``); ``None`` means ``landing/`` in the state
+        folder.
     """
 
     home: Path
@@ -64,6 +66,12 @@ class Settings:
     retention: Retention = Retention()
     vault_key: str | None = field(default=None, repr=False)
     vault_key_version: int = 1
+    landing: str | None = None
+
+    @property
+    def landing_place(self) -> str:
+        """Where batches land."""
+        return self.landing or str(self.home / "landing")
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -82,6 +90,7 @@ class Settings:
             ),
             vault_key=os.environ.get("MEMBERHOUSE_VAULT_KEY") or None,
             vault_key_version=int(os.environ.get("MEMBERHOUSE_VAULT_KEY_VERSION") or 1),
+            landing=os.environ.get("MEMBERHOUSE_LANDING") or None,
         )
 
 

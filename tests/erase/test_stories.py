@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
 import io
 import json
@@ -51,6 +52,7 @@ SECOND_PHONE = "13955556666"
 NEIGHBOUR, NEIGHBOURS_ACCOUNT, NEIGHBOURS_PHONE = "8800000003", "acct-000003", "13933334444"
 HEIR = "8800000004"
 STRANGER = "8800000005"
+SHORT = ("4711", "4712")
 
 _numbers = count(1)
 
@@ -225,6 +227,23 @@ def deliver(story: Story) -> None:
     story.land("app", "events", day, as_json_lines(events), 2, "events.jsonl")
     referrals = [{"referral_id": "F1", "referrer": CARDS[0], "referee": NEIGHBOUR, "at": at(day)}]
     story.land("app", "referrals", day, as_json_lines(referrals), 1, "referrals.jsonl")
+    # who is known by so short an id that it is no more than a number, and by an account that is linked later
+    first = date(2026, 1, 6)
+    enrolment = {
+        "card_no": SHORT[0],
+        "enrolled_at": at(first),
+        "store_id": "S1",
+        "phone": "",
+        "name": "",
+        "birthday": "",
+    }
+    story.land("pos", "enrolments", first, as_csv([enrolment]), 1, "enrolments.csv")
+    account = {"account_id": SHORT[1], "created_at": at(first), "updated_at": at(first), "member_since": at(first)}
+    story.land("app", "accounts", first, as_json_lines([account]), 1, "accounts.jsonl")
+    story.sell(date(2026, 1, 9), receipt("short", date(2026, 1, 9), "APP", "4.00", account_id=SHORT[1]))
+    later = date(2026, 2, 9)
+    link = {"account_id": SHORT[1], "card_no": SHORT[0], "valid_from": at(first), "recorded_at": at(later)}
+    story.land("app", "identity_links", later, as_json_lines([link | {"method": "scan"}]), 1, "links.jsonl")
     cut = story.land("pos", "receipts", date(2026, 3, 4), b"", 2, "receipts.csv.gz")
     whole = gzip.compress(as_csv([receipt("cut", on, member_card_no=CARDS[0])] * 200))
     (cut / "receipts.csv.gz").write_bytes(whole[:-20])
@@ -333,6 +352,12 @@ def test_a_row_in_quarantine_is_loaded_later_as_nobodys(story: Story) -> None:
     assert story.left() == set()
 
 
+def test_the_landing_area_of_the_settings_is_searched_though_nothing_was_loaded_from_it(story: Story) -> None:
+    story.execute("delete from ops.step where step = 'load'")
+    erase(replace(story.settings, landing=str(story.landing)), CARDS[0])
+    assert story.left() == set()
+
+
 def test_a_dry_run_tells_and_changes_nothing(story: Story) -> None:
     files = {path: path.read_bytes() for path in story.landing.rglob("*") if path.is_file()}
     rows = story.query("select x::text from raw.pos__receipts as x order by 1")
@@ -357,9 +382,85 @@ def test_nobody_is_known_by_another_name(story: Story, nobody: str) -> None:
 
 
 def test_a_number_that_two_members_have_names_neither(story: Story) -> None:
-    with pytest.raises(MemberhouseError, match="not one member"):
+    with pytest.raises(MemberhouseError, match="of 2 ids that are not one member") as refused:
         erase(story.settings, SECOND_PHONE)
+    assert not any(name in f"{refused.value.message} {refused.value.next_action}" for name in IDS | {HEIR})
     assert len(story.left()) > 50
+
+
+@pytest.mark.parametrize("first", [CARDS[0], HEIR], ids=["the first holder first", "the heir first"])
+def test_two_who_had_a_number_one_after_the_other_are_both_erased(story: Story, first: str) -> None:
+    (second,) = {CARDS[0], HEIR} - {first}
+    erase(story.settings, first)
+    erase(story.settings, second)
+    assert story.left(WORDS | {HEIR, SECOND_PHONE, "王五", "1991-02-02"}) == set()
+    assert story.query("select count(*) from ops.erased_hold where token not like 'erased-%'") == [(0,)]
+    assert totals(story.settings) == story.before
+    assert story.written_by_a_build(full_refresh=True) == {}
+
+
+def test_a_short_id_goes_from_the_log_of_restatements(story: Story) -> None:
+    named = (
+        "select count(*) filter (where grain_key ->> 'member_id' in {0}),"
+        " count(*) filter (where column_name = 'member_id' and (old_value in {0} or new_value in {0}))"
+        " from release.restatement"
+    )
+    ((keys, cells),) = story.query(named.format(SHORT))
+    assert (keys > 0, cells > 0) == (True, True)
+    rows = story.query("select count(*) from release.restatement")
+    erase(story.settings, SHORT[0])
+    assert story.query(named.format(SHORT)) == [(0, 0)]
+    told = story.query(
+        "select distinct old_value, new_value from release.restatement where column_name = 'member_id'"
+        " and new_value like 'erased-%'"
+    )
+    assert told == story.query(
+        "select account_id, card_no from raw.app__identity_links where method = 'scan' and card_no like 'erased-%'"
+    )
+    assert story.query("select count(*) from release.restatement") == rows
+    assert totals(story.settings) == story.before
+
+
+def test_what_only_looks_like_the_member_stays(story: Story) -> None:
+    on, card = date(2026, 3, 30), CARDS[0]
+    sold = [
+        receipt(f"T1-{card}", on, member_card_no=STRANGER),
+        receipt(card, on, member_card_no=STRANGER),
+        receipt(f"T2-{card}", on, member_card_no=card),
+        receipt(card, on, "S2", member_card_no=card),
+    ]
+    story.land("pos", "receipts", on, as_csv(sold), 4, "receipts.csv")
+    lines = [line(each) | {"sku": f"AB-{card}"} for each in sold]
+    story.land("pos", "receipt_lines", on, as_csv(lines), 4, "receipt_lines.csv")
+    contacts = [
+        {"contact_id": f"{who}-{card}", "member": member, "channel": "sms", "intent": "care", "created_at": at(on)}
+        for who, member in (("own", card), ("others", STRANGER))
+    ]
+    story.land("app", "contacts", on, as_json_lines(contacts), 2, "contacts.jsonl")
+    states = [{"contact_id": each["contact_id"], "state": "sent", "at": at(on)} for each in contacts]
+    story.land("app", "contact_states", on, as_json_lines(states), 2, "states.jsonl")
+    assert story.load(RELEASES[-1]).refused == []
+    publish(story.settings, RELEASES[-1])
+    before = totals(story.settings)
+    numbers = "select store_id, receipt_no from raw.pos__receipts union select store_id, receipt_no from bi.fct_receipt"
+    kept = set(story.query(numbers))
+    assert ("S1", f"T1-{card}") in kept
+
+    erase(story.settings, card)
+
+    assert totals(story.settings) == before
+    assert set(story.query(numbers)) == kept
+    (folder,) = (story.landing / f"pos/receipts/{on}/all").iterdir()
+    landed = list(csv.DictReader((folder / "receipts.csv").read_text().splitlines()))
+    assert [row["receipt_no"] for row in landed] == [row["receipt_no"] for row in sold]
+    assert [row["member_card_no"].startswith("erased-") for row in landed] == [False, False, True, True]
+    for table in ("raw.pos__receipt_lines", "bi.fct_receipt_line"):
+        assert story.query(f"select count(*) from {table} where sku = 'AB-{card}'") == [(4,)]
+    assert story.query(
+        "select replace(contact_id, member_id, 'card'), state from bi.fct_contact"
+        f" where created_at::date = '{on}' order by contact_id"
+    ) == [(f"others-{card}", "sent"), ("own-card", "sent")]
+    assert story.written_by_a_build(full_refresh=True) == {}
 
 
 def test_who_is_erased_twice_is_not_known(story: Story) -> None:
@@ -377,6 +478,26 @@ def test_a_column_of_which_nobody_said_that_it_names_members_stops_it(story: Sto
         erase(story.settings, CARDS[0])
     assert len(story.left()) > 50
     assert not list(story.landing.rglob("*.erased"))
+
+
+def test_a_mart_that_left_the_project_before_anybody_said_what_names_members(story: Story) -> None:
+    story.execute(
+        "insert into release.versioned_table (table_name, group_name, last_release_id) values ('gone', 'core', 1);"
+        "create table history.gone__open (referrer_card_no text, word text);"
+        f"insert into history.gone__open values ('{CARDS[0]}', 'mouse'), ('{STRANGER}', 'cat')"
+    )
+    erase(story.settings, CARDS[0])
+    assert story.left() == set()
+    assert story.query("select referrer_card_no like 'erased-%', word from history.gone__open order by 2") == [
+        (False, "cat"),
+        (True, "mouse"),
+    ]
+
+
+def test_of_a_mart_that_is_new_a_build_says_what_names_members(story: Story) -> None:
+    story.execute("delete from release.member_column where table_name = 'dim_member'")
+    with pytest.raises(Undeclared, match="columns of dim_member name"):
+        erase(story.settings, CARDS[0])
 
 
 def test_an_approved_enrolment_stays_approved(story: Story) -> None:
@@ -492,6 +613,60 @@ def test_killed_after_the_commit_loads_wait_and_again_it_is_finished(story: Stor
     assert story.query("select pending, finished_at is not null from ops.erasure") == [([], True)]
     assert story.load(RELEASES[-1]).refused == []
     assert story.written_by_a_build() == {}
+
+
+def test_files_wait_until_their_landing_area_is_there(story: Story, tmp_path: Path) -> None:
+    killed_at(story, "journal", "_apply", call=2)
+    away = tmp_path / "away"
+    story.landing.rename(away)
+    for mounted in (False, True):
+        if mounted:
+            story.landing.mkdir()
+        with pytest.raises(MemberhouseError, match=str(story.landing)):
+            finish(story.settings)
+        assert story.query("select pending <> '[]', finished_at from ops.erasure") == [(True, None)]
+        with pytest.raises(MemberhouseError, match="begun and not finished"):
+            story.load(RELEASES[-1])
+    story.landing.rmdir()
+    away.rename(story.landing)
+    assert finish(story.settings) == 1
+    assert story.left() == set()
+
+
+def test_leftovers_in_the_landing_area_and_of_extractions(story: Story) -> None:
+    cut = max((story.landing / "pos/receipts/2026-03-04/all").iterdir(), key=lambda folder: int(folder.name[1:]))
+    (readable,) = (story.landing / "app/accounts/2026-01-05/all").iterdir()
+    being_written = story.landing / "pos/receipts/2026-03-09/S1/b-killed"
+    others = story.landing / "pos/receipts/2026-03-09/S2/b-killed"
+    work = story.settings.home / "extracting/accounts"
+    mine, theirs = (as_csv([receipt("x", LATER, member_card_no=card)]) for card in (CARDS[0], STRANGER))
+    for folder in (cut / "tried", readable / "old", being_written, others, work):
+        folder.mkdir(parents=True)
+    (cut / "tried/receipts.csv").write_bytes(mine)
+    (readable / "old/accounts.csv").write_bytes(mine)
+    (readable / "accounts-1.csv.gz").write_bytes(gzip.compress(mine))
+    (readable / "accounts-2.csv.gz").write_bytes(gzip.compress(theirs))
+    (readable / ".accounts.jsonl.gz.part").write_bytes(gzip.compress(mine)[:-9])
+    (being_written / "receipts.csv.gz").write_bytes(gzip.compress(mine))
+    (others / "receipts.csv.gz").write_bytes(gzip.compress(theirs))
+    (work / "2026-03-09").write_bytes(gzip.compress(mine))
+    under_way = work.with_name("events")
+    under_way.mkdir()
+    with work.with_name("events.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = erase(story.settings, CARDS[0])
+    assert done.not_searched == [f"{under_way} (an extraction is under way)"]
+    assert story.left() == set()
+    assert not cut.exists()
+    assert not being_written.exists()
+    assert not work.exists()
+    assert sorted(path.name for path in readable.rglob("*") if path.is_file()) == [
+        "accounts-2.csv.gz",
+        "accounts.jsonl.gz",
+        "manifest.json",
+    ]
+    assert (others / "receipts.csv.gz").is_file()
+    assert story.load(RELEASES[-1]).refused == []
 
 
 def test_a_load_that_listed_its_files_before_takes_none_of_them_after(

@@ -4,8 +4,10 @@ What a column may hold decides what is done there:
 
     a member's id or token      compared as a whole, replaced by its tombstone
     free text, JSON             the member's ids, numbers and addresses in it are replaced by "(erased)"
-    something else by contract  an id within a longer key gives way to its tombstone; one that is the whole value is a
-                                coincidence, unless the row is the member's own; a phone number or a token is none
+    a receipt's key             never changed; a phone number or a token in it stops the erasure
+    something else by contract  an id within a longer key of the member's own row gives way to its tombstone; one that
+                                is the whole value is a coincidence, unless the row is the member's own; a phone number
+                                or a token is none
     nobody said                 the same, and a value that is an id stops the erasure: a guess would break numbers or
                                 miss a name
 """
@@ -13,6 +15,7 @@ What a column may hold decides what is done there:
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,17 +25,20 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from memberhouse.erase.person import ERASED, SHORTEST_TELLING, Person
+from memberhouse.erase.person import ERASED, NEVER_RENAMED, RECEIPT_COLUMNS, SHORTEST_TELLING, Person
 from memberhouse.errors import MemberhouseError
 from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
 
-# Texts in ops by which other tables are joined: names of batches, tombstones, tokens of others.
+# Texts in ops by which other tables are joined: names of batches, tombstones.
 _KEYS = {
     "batch": ("source", "feed", "store_id", "batch_name"),
     "erased_approval": ("card_no",),
-    "erased_hold": ("token",),
 }
+# Ids and tokens in ops: of who still has a phone that an erased member had, too.
+_IDS = {"erased_hold": ("token",)}
+# How a column that names a member is called, where nobody says otherwise: as dbt's macros/member_columns.sql has it.
+_NAMES_MEMBER = re.compile("(.*_)?(member_id|card_no|account_id|token)")
 # Computed anew by each build.
 _DERIVED = ("intermediate", "staging")
 _JSON = ("json", "jsonb")
@@ -62,7 +68,7 @@ class Undeclared(MemberhouseError):
 
 @dataclass(frozen=True)
 class Table:
-    """A table and what its text columns may hold. types: column → its type."""
+    """A table and what its text columns may hold. types: column → its type. is_known: it is one of Memberhouse's."""
 
     schema: str
     name: str
@@ -71,6 +77,8 @@ class Table:
     texts: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    receipt: tuple[str, ...] = ()
+    is_known: bool = True
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -111,14 +119,24 @@ def refuse_undeclared(found: Found) -> None:
 
 def search_statistics(conn: psycopg.Connection[Any], person: Person) -> list[str]:
     """Columns of whose most common values, as the planner keeps them, the member is one."""
-    declared = {(table.schema, table.name): table.ids for table in _tables(conn)}
+    looked_at = {
+        f"{table}.{column}": column in table.texts
+        for table in _tables(conn)
+        for column in table.ids
+        if table.types[column] != "_text"
+    }
     return [
-        f"statistics of {schema}.{name}.{column}"
-        for schema, name, column, values in conn.execute(
-            "select schemaname, tablename, attname, concat_ws(' ', most_common_vals::text, histogram_bounds::text)"
-            " from pg_stats where schemaname !~ '^(pg_|information_schema)'"
+        f"statistics of {place}"
+        for place, values in conn.execute(
+            "select concat_ws('.', schemaname, tablename, attname),"
+            " coalesce(most_common_vals::text::text[], '{}') || coalesce(histogram_bounds::text::text[], '{}')"
+            " from pg_stats where concat_ws('.', schemaname, tablename, attname) = any(%s)",
+            (list(looked_at),),
         )
-        if column in declared.get((schema, name), ()) and person.in_text.search(values)
+        if any(
+            value in person.ids or value in person.exclusive or (looked_at[place] and person.in_text.search(value))
+            for value in values
+        )
     ]
 
 
@@ -157,7 +175,14 @@ def _tables(conn: psycopg.Connection[Any]) -> list[Table]:
     declared: dict[str, dict[str, bool | None]] = {}
     for table, column, names_member in conn.execute("select * from release.member_column"):
         declared.setdefault(table, {})[column] = names_member
-    versioned = {name for (name,) in conn.execute("select table_name from release.versioned_table")}
+    # of a table that left the project no build will say it: its columns are told by their names
+    versioned = {
+        name
+        for (name,) in conn.execute(
+            "select table_name from release.versioned_table where coalesce(last_release_id, 0) >="
+            " (select coalesce(max(release_id), 0) from release.release where state = 'built')"
+        )
+    }
     if silent := sorted(versioned - declared.keys() - _without_texts(conn, versioned)):
         raise Undeclared(
             f"Which columns of {', '.join(silent)} name members is not known yet. Nothing was erased.",
@@ -177,36 +202,43 @@ def _without_texts(conn: psycopg.Connection[Any], versioned: set[str]) -> set[st
 def _table(
     schema: str, name: str, types: Mapping[str, str], declared: Mapping[str, Mapping[str, bool | None]]
 ) -> Table:
+    receipt = tuple(column for column in types if column in RECEIPT_COLUMNS)
+    rest = tuple(column for column in types if column not in receipt)
     if schema == "raw" and (feed := _feed_of(name)):
         return _raw_table(feed, types)
     if schema == "history":
-        said = declared.get(name.removesuffix("__open").removesuffix("__closed"), {})
+        said = declared.get(name.removesuffix("__open").removesuffix("__closed"))
+        if said is None:
+            said = {column: True for column in types if _NAMES_MEMBER.fullmatch(column)}
         return Table(
             schema,
             name,
             types,
             ids=tuple(column for column in types if said.get(column) is True),
-            others=tuple(column for column in types if said.get(column) is False),
-            unknown=tuple(column for column in types if said.get(column) is None),
+            others=tuple(column for column in rest if said.get(column) is False),
+            unknown=tuple(column for column in rest if said.get(column) is None),
+            receipt=tuple(column for column in receipt if not said.get(column)),
         )
     if schema in _DERIVED:
-        return Table(schema, name, types, ids=tuple(types), texts=tuple(types))
+        return Table(schema, name, types, ids=rest, texts=rest, receipt=receipt)
     if schema == "quarantine":
         return Table(schema, name, types, texts=tuple(types))
     if schema in ("ops", "release"):
-        places = _KEYS.get(name, ())
+        places, ids = _KEYS.get(name, ()), _IDS.get(name, ())
         return Table(
             schema,
             name,
             types,
-            texts=tuple(column for column in types if column not in places),
-            unknown=tuple(column for column in types if column in places),
+            ids=ids,
+            texts=tuple(column for column in rest if column not in (*places, *ids)),
+            unknown=tuple(column for column in rest if column in places),
+            receipt=receipt,
         )
-    return Table(schema, name, types, unknown=tuple(types))
+    return Table(schema, name, types, unknown=tuple(types), is_known=False)
 
 
 def _raw_table(feed: Feed, types: Mapping[str, str]) -> Table:
-    ids, texts, others = [], [], []
+    ids, texts, others, receipt = [], [], [], []
     columns = {column.raw_name: column for column in feed.columns}
     for name in types:
         column = columns.get(name)
@@ -214,9 +246,11 @@ def _raw_table(feed: Feed, types: Mapping[str, str]) -> Table:
             texts.append(name)
         elif column.names_member or column.personal:
             ids.append(name)
+        elif name in RECEIPT_COLUMNS:
+            receipt.append(name)
         else:
             others.append(name)
-    return Table("raw", feed.raw_table, types, tuple(ids), tuple(texts), tuple(others))
+    return Table("raw", feed.raw_table, types, tuple(ids), tuple(texts), tuple(others), receipt=tuple(receipt))
 
 
 def _feed_of(raw_table: str) -> Feed | None:
@@ -236,13 +270,15 @@ def _changes(
             changes = _rejected(person, row)
         elif str(table) == "quarantine.duplicate_row":
             changes = _duplicate(person, row)
+        elif str(table) == "release.restatement":
+            changes = _restated(person, row)
         else:
             changes = _by_kind_of_column(table, person, row, own=own)
         left = []
-        for column in (*table.others, *table.unknown):
+        for column in (*table.others, *table.unknown, *table.receipt):
             value = changes.get(column, row[column])
-            is_id = person.is_own(value) and len(value) >= SHORTEST_TELLING
-            in_value = person.contact_in_text if isinstance(value, str) else person.in_text
+            is_id = person.is_own(value) and len(value) >= SHORTEST_TELLING and column not in table.receipt
+            in_value = person.contact_in_text if isinstance(value, str) and table.is_known else person.in_text
             if _says(in_value, value) or (is_id and (own or column in table.unknown)):
                 left.append(column)
         if changes or left:
@@ -252,13 +288,15 @@ def _changes(
 def _by_kind_of_column(table: Table, person: Person, row: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
     changes = {}
     for column, value in row.items():
+        if column in table.receipt:
+            continue
         new = value
         if column in table.ids and isinstance(value, str):
             new = person.names.get(value, value) if own or value not in person.shared else value
         if new == value and column in table.texts:
             new = person.scrub(value)
         elif new == value:
-            new = person.renamed(value)
+            new = person.renamed(column, value, own=own)
         if new != value:
             changes[column] = new
     return changes
@@ -271,7 +309,7 @@ def _candidates(
     ids: list[sql.Composable] = [
         sql.SQL("t.{} = any(%(names)s)").format(sql.Identifier(column)) for column in table.ids
     ]
-    texts = [_like(table, column, "texts") for column in (*table.texts, *table.others, *table.unknown)]
+    texts = [_like(table, column, "texts") for column in (*table.texts, *table.others, *table.unknown, *table.receipt)]
     source = sql.SQL("{} as t").format(sql.Identifier(table.schema, table.name))
     columns: list[sql.Composable] = [_as_text(table, column) for column in table.types]
     names = list(table.types)
@@ -281,6 +319,9 @@ def _candidates(
     if table.schema == "quarantine":
         in_row = sql.SQL(", ").join(sql.SQL("t.row ->> {}").format(sql.Literal(name)) for name in _names_in_raw())
         ids.append(sql.SQL("array[{}] && %(names)s::text[]").format(in_row))
+    if str(table) == "release.restatement":
+        ids.append(sql.SQL("t.old_value = any(%(names)s) or t.new_value = any(%(names)s)"))
+        ids.append(sql.SQL("exists (select from jsonb_each_text(t.grain_key) as key where key.value = any(%(names)s))"))
     if str(table) == "quarantine.rejected_row":
         ids.append(sql.SQL("t.raw_text like any(%(ids)s)"))
     if str(table) == "quarantine.duplicate_row":
@@ -326,6 +367,23 @@ def _duplicate(person: Person, row: Mapping[str, Any]) -> dict[str, Any]:
     feed = FEEDS.get((row["source"], row["feed"]))
     changed = person.erased_raw(feed, row["row"]) if feed else {}
     return {"row": changed} if changed else {}
+
+
+def _restated(person: Person, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell of a mart, told with its column's name and the key of its row."""
+
+    def erased(column: str, value: Any) -> Any:
+        if _NAMES_MEMBER.fullmatch(column) and (person.is_own(value) or value in person.exclusive):
+            return person.names[value]
+        return value if column in NEVER_RENAMED else person.scrub(value)
+
+    changes = {
+        "grain_key": {column: erased(column, value) for column, value in row["grain_key"].items()},
+        "old_value": erased(row["column_name"], row["old_value"]),
+        "new_value": erased(row["column_name"], row["new_value"]),
+        "cause": person.scrub(row["cause"]),
+    }
+    return {column: value for column, value in changes.items() if value != row[column]}
 
 
 def _names_in_raw() -> list[str]:

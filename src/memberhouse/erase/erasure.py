@@ -9,7 +9,6 @@ files are to follow; then they take their places. Killed before that transaction
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from memberhouse import db, ledger
 from memberhouse.erase import database, files, journal, landed
 from memberhouse.erase.person import Person, UnknownMember, identify
 from memberhouse.errors import MemberhouseError
+from memberhouse.extract import forget_leftovers
 from memberhouse.landing import AnyPath, landing_root
 from memberhouse.settings import Settings
 from memberhouse.sources.raw_tables import ensure_raw_tables
@@ -53,7 +53,8 @@ class Erasure:
     found: rows, landed rows and places in files, by table, feed and file. ids: of the member; in a dry run only.
     linked_before: ids that were once linked with them and are not erased; in a dry run only. shared: how many phone
     numbers, addresses and open ids stay because another person has them, too. not_searched: landing areas that were
-    loaded from and are not reached. finished: how many interrupted erasures were finished first.
+    loaded from and are not reached, and extractions under way. finished: how many interrupted erasures were finished
+    first.
     """
 
     found: Counter[str] = field(default_factory=Counter)
@@ -127,6 +128,7 @@ def erase(
             erasure.ids, erasure.linked_before = person.ids, person.linked_before
             _find(conn, settings, person, roots, erasure, prepare=False)
             return erasure
+        erasure.not_searched += [f"{folder} (an extraction is under way)" for folder in forget_leftovers(settings)]
         try:
             areas = _find(conn, settings, person, roots, erasure, prepare=True)
         except UnknownMember:
@@ -180,9 +182,8 @@ def _landing_roots(
 ) -> Iterator[AnyPath]:
     """The landing areas: those given, that of the DAGs, and every one that was ever loaded from."""
     loaded = conn.execute("select distinct subject from ops.step where step = 'load' order by subject").fetchall()
-    configured = os.environ.get("MEMBERHOUSE_LANDING") or str(settings.home / "landing")
     seen: set[str] = set()
-    for place in [*map(str, given), configured, *(subject for (subject,) in loaded)]:
+    for place in [*map(str, given), settings.landing_place, *(subject for (subject,) in loaded)]:
         root = landing_root(place)
         if isinstance(root, Path):
             root = root.absolute()
@@ -192,7 +193,7 @@ def _landing_roots(
         try:
             if root.is_dir():
                 yield root
-            elif place != configured:
+            elif place != settings.landing_place:
                 erasure.not_searched.append(f"{root} (not there)")
         except Exception as error:  # noqa: BLE001  (whatever a storage's own tools raise)
             erasure.not_searched.append(f"{root} ({type(error).__name__})")

@@ -17,24 +17,25 @@ from psycopg.types.json import Jsonb
 from upath import UPath
 
 from memberhouse.errors import MemberhouseError
-from memberhouse.landing.root import landing_root
+from memberhouse.landing import landing_root, remove_batch
 
 UNFINISHED = "“memberhouse erase” without a member finishes it; docs/runbook.md, “Erasure not finished”"
 
 
 @dataclass(frozen=True)
 class Change:
-    """A landed file or folder. prepared: what takes its place; None: it goes."""
+    """A landed file or folder. prepared: what takes its place; None: it goes. area: the landing area it lies in."""
 
     place: str
     prepared: str | None
+    area: str
 
 
 def begin(conn: psycopg.Connection[Any], found: Mapping[str, int], changes: Sequence[Change]) -> int:
     """Write down an erasure, in the transaction that does it. Returns its erasure_id."""
     row = conn.execute(
         "insert into ops.erasure (found, pending) values (%s, %s) returning erasure_id",
-        (Jsonb(dict(found)), Jsonb([[change.place, change.prepared] for change in changes])),
+        (Jsonb(dict(found)), Jsonb([[change.place, change.prepared, change.area] for change in changes])),
     ).fetchone()
     assert row is not None  # noqa: S101  (an insert ... returning has a row)
     return int(row[0])
@@ -42,7 +43,7 @@ def begin(conn: psycopg.Connection[Any], found: Mapping[str, int], changes: Sequ
 
 def finish(conn: psycopg.Connection[Any], tidy: Callable[[Collection[str]], None]) -> int:
     """Put all files that wait into their places, then tidy the tables that were changed. Returns of how many erasures.
-    Safe to repeat at any point.
+    Safe to repeat at any point. Raises MemberhouseError when a landing area is not there: its files go on waiting.
 
     tidy: is given what was found, by place, and takes the old versions of changed rows away.
     """
@@ -51,8 +52,13 @@ def finish(conn: psycopg.Connection[Any], tidy: Callable[[Collection[str]], None
     ).fetchall()
     conn.commit()  # or it would hold old versions of rows itself
     for erasure_id, found, pending in unfinished:
-        for place, prepared in pending:
-            _apply(Change(place, prepared))
+        missing = {change.area for change in (Change(*each) for each in pending) if not _apply(change)}
+        if missing:
+            raise MemberhouseError(
+                f"An erasure is not finished: files wait in {', '.join(sorted(missing))}, which is not there.",
+                "make the landing area reachable again, then “memberhouse erase” without a member;"
+                " docs/runbook.md, “Erasure not finished”",
+            )
         tidy(found)
         conn.execute(
             "update ops.erasure set finished_at = clock_timestamp(), pending = '[]' where erasure_id = %s",
@@ -88,17 +94,28 @@ def refuse_if_erased_since(conn: psycopg.Connection[Any], before: int) -> None:
         )
 
 
-def _apply(change: Change) -> None:
+def _apply(change: Change) -> bool:
+    """Make a change that was not made yet. Returns False when there is no telling, because the area is not there."""
     place = landing_root(change.place)
     if change.prepared is None:
-        if place.exists():
-            for file in place.iterdir():
-                file.unlink()
-            place.rmdir()
-        return
-    prepared = landing_root(change.prepared)
-    if prepared.exists():  # else it took its place before
-        if isinstance(prepared, UPath):
-            prepared.fs.mv(prepared.path, UPath(change.place).path)
+        if place.is_file():
+            place.unlink()
+        elif place.exists():
+            remove_batch(place)
         else:
-            prepared.replace(change.place)
+            return _is_there(change)
+        return True
+    prepared = landing_root(change.prepared)
+    if not prepared.exists():  # it took its place before
+        return place.exists() or _is_there(change)
+    if isinstance(prepared, UPath):
+        prepared.fs.mv(prepared.path, UPath(change.place).path)
+    else:
+        prepared.replace(change.place)
+    return True
+
+
+def _is_there(change: Change) -> bool:
+    """Whether the landing area has the change's source: a folder that something is to be mounted on is empty."""
+    source = change.place.removeprefix(change.area).strip("/").split("/", 1)[0]
+    return (landing_root(change.area) / source).exists()

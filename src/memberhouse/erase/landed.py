@@ -5,7 +5,8 @@ tombstones, its values blanks; all other lines are copied as they are. What `ops
 changes with it, so that a batch that was taken stays taken.
 
 A file that can't be read (cut, damaged, of no declared feed) was refused, and nothing of it is in the warehouse. When
-the member shows in it, its batch goes altogether.
+the member shows in it, its batch goes altogether. So does what a killed delivery left: a folder without a manifest, a
+file that the manifest does not list.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ from memberhouse.sources.contract import Feed
 from memberhouse.sources.feeds import FEEDS
 
 _SUFFIX = ".erased"
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
 # What people write between the digits of a phone number.
 _BETWEEN_DIGITS = re.compile(rb"[\s().-]|\xe2\x80[\x90-\x95]")
 
@@ -49,25 +52,58 @@ class _Content:
 
 @dataclass
 class Landed:
-    """The member in one landing area. rows: by feed. changes: to make when the database has been changed.
+    """The member in the landing area `area`. rows: by feed. changes: to make when the database has been changed.
 
     batches: of what the database knows of a batch, before and after.
     """
 
+    area: str
     rows: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
     batches: list[tuple[LandedBatch, _Content, _Content]] = field(default_factory=list)
+
+    def goes(self, feed: str, place: AnyPath) -> None:
+        """A file or folder shows the member and can't be written anew."""
+        self.rows[feed] += 1
+        self.changes.append(Change(str(place), None, self.area))
 
 
 def search(root: AnyPath, person: Person, *, prepare: bool) -> Landed:
     """Look through every landed batch. prepare: write what is to take the place of files that name the member, beside
     them, under names that no loader looks at."""
-    landed = Landed()
-    for batch in find_batches(root):
+    landed = Landed(str(root))
+    batches = find_batches(root)
+    for batch in batches:
         if prepare:
             _forget_what_was_prepared(batch.folder)
         _look(batch, person, landed, prepare=prepare)
+    known = {str(batch.folder) for batch in batches}
+    for source, feed, folder in _folders_of_batches(root):
+        if str(folder) not in known and _shows_in(_files_within(folder), person):
+            landed.goes(f"{source}/{feed}", folder)
     return landed
+
+
+def _folders_of_batches(root: AnyPath) -> Iterator[tuple[str, str, AnyPath]]:
+    """Whatever lies where batches do: source, feed and folder."""
+    for source in _folders(root):
+        for feed in _folders(source):
+            for day in _folders(feed):
+                for store in _folders(day):
+                    for folder in _folders(store):
+                        yield source.name, feed.name, folder
+
+
+def _folders(folder: AnyPath) -> list[AnyPath]:
+    return [path for path in folder.iterdir() if path.is_dir()]
+
+
+def _files_within(folder: AnyPath) -> Iterator[AnyPath]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files_within(path)
+        else:
+            yield path
 
 
 def update_batches(conn: psycopg.Connection[Any], landed: Landed) -> None:
@@ -114,9 +150,8 @@ def _look(batch: LandedBatch, person: Person, landed: Landed, *, prepare: bool) 
     feed = FEEDS.get((batch.source, batch.feed))
     where = f"{batch.source}/{batch.feed}"
     if batch.manifest is None or feed is None:
-        if any(_shows(_as_far_as_readable(file), person) for file in batch.folder.iterdir()):
-            landed.rows[where] += 1
-            landed.changes.append(Change(str(batch.folder), None))
+        if _shows_in(_files_within(batch.folder), person):
+            landed.goes(where, batch.folder)
         return
     new: dict[str, bytes] = {}
     for entry in batch.manifest.files:
@@ -128,14 +163,17 @@ def _look(batch: LandedBatch, person: Person, landed: Landed, *, prepare: bool) 
             content = gzip.decompress(stored) if entry.name.endswith(".gz") else stored
             rows, changed = _rewritten(content, entry, batch.manifest.encoding, feed, person)
         except (OSError, EOFError, zlib.error, ValueError):  # pyarrow's errors are of these kinds
-            if _shows(_as_far_as_readable(path), person):
-                landed.rows[where] += 1
-                landed.changes.append(Change(str(batch.folder), None))
+            if _shows_in([path], person):
+                landed.goes(where, batch.folder)
                 return
             continue
         if rows:
             landed.rows[where] += rows
             new[entry.name] = gzip.compress(changed, mtime=0) if entry.name.endswith(".gz") else changed
+    listed = {str(batch.folder / name) for name in (MANIFEST_NAME, *(entry.name for entry in batch.manifest.files))}
+    for file in _files_within(batch.folder):
+        if str(file) not in listed and _shows_in([file], person):
+            landed.goes(where, file)
     if new and prepare:
         _prepare(batch, new, landed)
 
@@ -153,9 +191,9 @@ def _prepare(batch: LandedBatch, new: Mapping[str, bytes], landed: Landed) -> No
         if hashlib.sha256(stored).hexdigest() == entry["sha256"].lower() and len(stored) == entry["bytes"]:
             entry["sha256"] = hashlib.sha256(content).hexdigest()
             entry["bytes"] = len(content)
-        landed.changes.append(_prepared(batch.folder / entry["name"], content))
+        landed.changes.append(_prepared(batch.folder / entry["name"], content, landed.area))
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    landed.changes.append(_prepared(batch.folder / MANIFEST_NAME, text.encode()))
+    landed.changes.append(_prepared(batch.folder / MANIFEST_NAME, text.encode(), landed.area))
     after = batch.manifest.model_validate_json(text)
     landed.batches.append(
         (
@@ -166,10 +204,10 @@ def _prepare(batch: LandedBatch, new: Mapping[str, bytes], landed: Landed) -> No
     )
 
 
-def _prepared(place: AnyPath, content: bytes) -> Change:
+def _prepared(place: AnyPath, content: bytes, area: str) -> Change:
     prepared = place.with_name(f".{place.name}{_SUFFIX}")
     write_whole(prepared, io.BytesIO(content), durable=True)
-    return Change(str(place), str(prepared))
+    return Change(str(place), str(prepared), area)
 
 
 # ------------------------------------------------------------------------------------------ one file
@@ -300,20 +338,39 @@ def _is_id(feed: Feed, name: str) -> bool:
 # ------------------------------------------------------------------------------------------ what can't be read
 
 
-def _as_far_as_readable(path: AnyPath) -> bytes:
-    if not path.is_file():
-        return b""
-    stored = path.read_bytes()
-    if not path.name.endswith(".gz"):
+def _shows_in(files: Iterable[AnyPath], person: Person) -> bool:
+    return any(_shows(_as_far_as_readable(file.read_bytes()), person) for file in files)
+
+
+def _as_far_as_readable(stored: bytes) -> bytes:
+    """By what a file begins with: half a file has another name."""
+    if stored.startswith(_PARQUET):
+        return _parquet_as_lines(stored)
+    if not stored.startswith(_GZIP):
         return stored
-    inflater = zlib.decompressobj(wbits=31)
     readable = b""
-    try:
-        for begin in range(0, len(stored), 1 << 10):
-            readable += inflater.decompress(stored[begin : begin + (1 << 10)])
-    except zlib.error:
-        pass
+    while stored:  # a file may be several, one after the other
+        inflater = zlib.decompressobj(wbits=31)
+        begin = 0
+        try:
+            while begin < len(stored) and not inflater.eof:
+                readable += inflater.decompress(stored[begin : begin + (1 << 10)])
+                begin += 1 << 10
+        except zlib.error:
+            break
+        stored = inflater.unused_data + stored[begin:]
     return readable
+
+
+def _parquet_as_lines(stored: bytes) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        rows = parquet.read_table(io.BytesIO(stored)).to_pylist()
+    except (pa.ArrowException, OSError):
+        return stored
+    return "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows).encode()
 
 
 def _shows(content: bytes, person: Person) -> bool:

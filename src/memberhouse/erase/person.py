@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from memberhouse.errors import MemberhouseError
-from memberhouse.sources.contract import Feed
+from memberhouse.sources.contract import RECEIPT_KEY, Feed
 from memberhouse.sources.feeds import FEEDS
 from memberhouse.vault import Tokens
 from memberhouse.vault.tokens import IDENTIFIERS, plain
@@ -26,6 +26,22 @@ PREFIX = "erased-"
 ERASED = "(erased)"
 # A shorter id is not told from other numbers: it is looked for only where ids are declared to be.
 SHORTEST_TELLING = 6
+
+# What identifies a receipt, and the receipt that comes back: never changed, because totals and links hang on it.
+RECEIPT_COLUMNS = frozenset({*RECEIPT_KEY, *(f"original_{name}" for name in RECEIPT_KEY)})
+_STORES_AND_STAFF = {"cashier_id", "service_staff_id", "service_store_id"}
+
+
+def _names_of_no_member() -> frozenset[str]:
+    """The columns of feeds that name no member, but for those by which their rows tell more of a member's row."""
+    with_members = [feed for feed in FEEDS.values() if any(column.names_member for column in feed.columns)]
+    rows_of_members = {feed.key[0] for feed in with_members if len(feed.key) == 1}
+    of_others = {column.name for feed in FEEDS.values() if feed not in with_members for column in feed.columns}
+    return frozenset((of_others - rows_of_members) | _STORES_AND_STAFF | RECEIPT_COLUMNS)
+
+
+# Keys of what belongs to the whole chain (receipts, products, staff): an id within one is a coincidence.
+NEVER_RENAMED = _names_of_no_member()
 
 _NO_EDGE_OF_WORD = "0-9A-Za-z"
 
@@ -109,6 +125,8 @@ class Person:
     own_values: frozenset[str] = frozenset()
     # when a shared phone was the member's: by token, first and last day
     held: Mapping[str, Sequence[tuple[date, date]]] = field(default_factory=dict)
+    # keys in the member's own rows that are made of an id and more: other rows may point there
+    composed: frozenset[str] = frozenset()
 
     @cached_property
     def exclusive(self) -> frozenset[str]:
@@ -143,10 +161,13 @@ class Person:
         """Whether a value is one of the member's ids."""
         return value is not None and str(value) in self._ids
 
-    def renamed(self, value: Any) -> Any:
+    def renamed(self, column: str, value: Any, *, own: bool) -> Any:
         """A key that is made of one of the member's ids and something else, such as a lot of points, with the
-        tombstone in it; any other value as it is. A value that equals an id is a coincidence here."""
-        if not isinstance(value, str) or self.is_own(value):
+        tombstone in it; any other value as it is. A value that equals an id is a coincidence here, and so is an id
+        in a key of the whole chain's, or in a row that is not the member's own."""
+        if not isinstance(value, str) or self.is_own(value) or column in NEVER_RENAMED:
+            return value
+        if not own and value not in self.composed:
             return value
         return self._id_in_text.sub(lambda found: self._by_small_id[found[0].lower()], value)
 
@@ -201,7 +222,7 @@ class Person:
             elif column.kind in ("note", "json"):
                 new = self.scrub(value, own=own)
             else:
-                new = self.renamed(value)
+                new = self.renamed(name, value, own=own)
             if new != value:
                 changed[name] = new
         return changed
@@ -240,7 +261,7 @@ class Person:
             elif column.kind in ("note", "json"):
                 new = self.scrub(value, own=own)
             else:
-                new = self.renamed(value)
+                new = self.renamed(name, value, own=own)
             if new != value:
                 changed[name] = new
         return changed
@@ -283,7 +304,7 @@ def identify(conn: psycopg.Connection[Any], tokens: Tokens, member: str) -> Pers
     if len({frozenset(_connected(conn, [one])[0]) for one in ids}) > 1:
         raise MemberhouseError(
             f"What was given is of {len(ids)} ids that are not one member.",
-            f"name the member by one of them: {', '.join(sorted(ids))}",
+            "name the member by a card number or an account id",
         )
     own_tokens, vaulted = _tokens(conn, tokens, connected)
     values = {(what, value) for what, value in vaulted if what in IDENTIFIERS}
@@ -299,6 +320,7 @@ def identify(conn: psycopg.Connection[Any], tokens: Tokens, member: str) -> Pers
         values=frozenset(value for what, value in values - shared_values),
         own_values=frozenset(value for what, value in vaulted if what not in IDENTIFIERS and len(value) > 1),
         held=_held(conn, connected, shared),
+        composed=frozenset(_composed(conn, connected)),
     )
 
 
@@ -484,6 +506,28 @@ def _held(
         ):
             held.setdefault(token, []).append((valid_from, valid_to))
     return held
+
+
+def _composed(conn: psycopg.Connection[Any], ids: Sequence[str]) -> Iterator[str]:
+    within = _pattern([name for name in ids if len(name) >= SHORTEST_TELLING])
+    for feed, own in member_feeds():
+        keys = [
+            column.name
+            for column in feed.columns
+            if column.kind == "text"
+            and not (column.names_member or column.personal)
+            and column.name not in NEVER_RENAMED
+        ]
+        if keys:
+            rows = conn.execute(
+                sql.SQL("select distinct unnest(array[{}]) from {} where array[{}] && %s::text[]").format(
+                    sql.SQL(", ").join(map(sql.Identifier, keys)),
+                    sql.Identifier("raw", feed.raw_table),
+                    sql.SQL(", ").join(map(sql.Identifier, own)),
+                ),
+                (list(ids),),
+            )
+            yield from (value for (value,) in rows if value is not None and within.search(value))
 
 
 def _has_bridge(conn: psycopg.Connection[Any]) -> bool:

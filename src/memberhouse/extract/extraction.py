@@ -162,6 +162,20 @@ def _alone(place: Path, resource: str) -> Iterator[Path]:
             shutil.rmtree(work)
 
 
+def forget_leftovers(settings: Settings) -> list[Path]:
+    """Remove what killed extractions left. Returns the folders that one is working in, and which stay."""
+    under_way = []
+    for resource in RESOURCES:
+        folder = settings.home / _WORK / resource
+        if folder.exists():
+            try:
+                with _alone(folder.parent, resource):
+                    pass
+            except ExtractionUnderWay:
+                under_way.append(folder)
+    return under_way
+
+
 class _Parts:
     """Rows on their way to disk, as gzipped JSON lines: a file a business date.
 

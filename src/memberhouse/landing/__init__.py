@@ -1,6 +1,14 @@
 """Landed batches: files under a manifest, in folders that say what they are."""
 
-from memberhouse.landing.batches import LandedBatch, NewFile, Problem, WrittenFile, find_batches, write_batch
+from memberhouse.landing.batches import (
+    LandedBatch,
+    NewFile,
+    Problem,
+    WrittenFile,
+    find_batches,
+    remove_batch,
+    write_batch,
+)
 from memberhouse.landing.manifest import Extract, FileEntry, Manifest
 from memberhouse.landing.root import AnyPath, landing_root
 
@@ -15,5 +23,6 @@ __all__ = [
     "WrittenFile",
     "find_batches",
     "landing_root",
+    "remove_batch",
     "write_batch",
 ]

@@ -262,6 +262,16 @@ def _write(file: NewFile | WrittenFile, folder: AnyPath, durable: bool) -> tuple
     return hashlib.sha256(stored).hexdigest(), len(stored)
 
 
+def remove_batch(folder: AnyPath) -> None:
+    """Take a batch's folder away, and all that lies in it."""
+    # the manifest first: a batch without one is not there
+    (folder / MANIFEST_NAME).unlink(missing_ok=True)
+    if isinstance(folder, Path):
+        shutil.rmtree(folder)
+    elif folder.exists():  # a folder of objects is there as long as they are
+        folder.fs.rm(folder.path, recursive=True)
+
+
 def write_whole(path: AnyPath, content: IO[bytes], durable: bool) -> None:
     """Write a file that is there whole or not at all. durable: wait until the disk has it."""
     if not isinstance(path, Path):  # an object is there whole or not at all

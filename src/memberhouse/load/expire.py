@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from memberhouse import db, ledger
-from memberhouse.landing import AnyPath, find_batches
-from memberhouse.landing.manifest import MANIFEST_NAME
+from memberhouse.landing import AnyPath, find_batches, remove_batch
 from memberhouse.settings import Settings
 
 _TAKEN = """
@@ -36,18 +33,9 @@ def expire(settings: Settings, root: AnyPath, keep: timedelta, progress: Callabl
         for batch in find_batches(root):
             manifest = batch.manifest
             if manifest and (*batch.place, batch.name, manifest.revision, manifest.content_sha256()) in taken:
-                _remove(batch.folder)
+                remove_batch(batch.folder)
                 removed += 1
                 if progress and removed % 1_000 == 0:
                     progress(f"removed {removed:,} batches")
         step.summary = f"removed {removed:,} batches that were taken more than {keep.days} days ago"
     return removed
-
-
-def _remove(folder: AnyPath) -> None:
-    # the manifest first: a batch without one is not there
-    (folder / MANIFEST_NAME).unlink()
-    if isinstance(folder, Path):
-        shutil.rmtree(folder)
-    else:
-        folder.fs.rm(folder.path, recursive=True)

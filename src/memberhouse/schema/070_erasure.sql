@@ -17,7 +17,8 @@ create table if not exists ops.erased_approval (
 );
 
 -- Until when a token of a phone or an openid was a member's, where the enrolment or account that ended it by showing it
--- no longer does: one of two members who had the same number was erased.
+-- no longer does: one of two members who had the same number was erased. Of the other one it is the token until that one
+-- is erased, too.
 create table if not exists ops.erased_hold (
     token text not null,
     held_to date not null,              -- exclusive
