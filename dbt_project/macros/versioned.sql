@@ -58,6 +58,10 @@ column (`is distinct from`), not by a stored hash, which would close every row w
         table.parent, versioned__register_sql(table.name, group_name, key, building[0][0])) -%}
     {% if stored %}
         {% do versioned__ensure_columns(table, columns, stored) %}
+        {% if building[0][1] %}
+            {#- those that came to the project since -#}
+            {% do run_query(versioned__create_indexes(table, key)) %}
+        {% endif %}
     {% else %}
         {% do versioned__create_tables(table, columns) %}
     {% endif %}
@@ -153,13 +157,22 @@ times as slow as the look at the pointer, is asked only when the session wants a
 {% endmacro %}
 
 
+{% macro versioned__index_name(kind, table, columns) -%}
+    {{ adapter.quote(kind ~ '_' ~ local_md5(table ~ columns | join(','))) }}
+{%- endmacro %}
+
+
+{# By names that follow from their columns: whatever is missing is made, and nothing else. #}
 {% macro versioned__create_indexes(table, key) %}
-    create unique index on {{ table.open }} ({{ key | join(', ') }});
-    create index on {{ table.closed }} (_to_release);
-    create index on {{ table.closed }} ({{ key | join(', ') }});
-    create index on {{ table.parent }} (_from_release);
-    {%- for index in config.get('lookups', []) %}
-    create index on {{ table.parent }} ({{ index | join(', ') }});
+    create unique index if not exists {{ versioned__index_name('key', table.open, key) }}
+    on {{ table.open }} ({{ key | join(', ') }});
+    {%- for columns in [['_to_release'], key] %}
+    create index if not exists {{ versioned__index_name('closed', table.closed, columns) }}
+    on {{ table.closed }} ({{ columns | join(', ') }});
+    {%- endfor %}
+    {%- for columns in [['_from_release']] + config.get('lookups', []) %}
+    create index if not exists {{ versioned__index_name('lookup', table.parent, columns) }}
+    on {{ table.parent }} ({{ columns | join(', ') }});
     {%- endfor %}
 {% endmacro %}
 

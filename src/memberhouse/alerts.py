@@ -61,7 +61,7 @@ def _post(url: str, body: dict[str, Any]) -> bool:
         url, data=json.dumps(body, default=str).encode(), headers={"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=_WEBHOOK_TIMEOUT_SECONDS):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_WEBHOOK_TIMEOUT_SECONDS):  # noqa: S310  (the scheme is ours)
             return True
     except OSError as error:
         log.error("the alert webhook did not answer: %s", error)

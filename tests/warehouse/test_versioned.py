@@ -170,6 +170,28 @@ def test_descriptions_reach_the_published_view(shop):
     assert shop.sql("select obj_description('bi.shelf_stock'::regclass)") == [("One row per shelf and sku.",)]
 
 
+def test_other_words_in_a_description_replace_no_view(shop):
+    shop.stock(BREAD)
+    shop.publish()
+    before = shop.sql("select 'bi.shelf_stock'::regclass::oid, 'marts.shelf_stock'::regclass::oid")
+    described = shop.settings.project_root / "dbt_project" / "models" / "_models.yml"
+    described.write_text(described.read_text().replace("One row per shelf and sku.", "What lies where."))
+    shop.publish()
+    assert shop.sql("select obj_description('bi.shelf_stock'::regclass)") == [("What lies where.",)]
+    assert shop.sql("select 'bi.shelf_stock'::regclass::oid, 'marts.shelf_stock'::regclass::oid") == before
+
+
+def test_a_lookup_that_a_model_gains_is_made_in_the_next_build(shop):
+    shop.stock(BREAD)
+    shop.publish()
+    on_sku = "select count(*) from pg_indexes where schemaname = 'history' and indexdef like '%shelf_stock %(sku)'"
+    assert shop.sql(on_sku) == [(0,)]
+    model = shop.settings.project_root / "dbt_project" / "models" / "shelf_stock.sql"
+    model.write_text(model.read_text().replace("config(", "config(lookups=[['sku']], "))
+    shop.publish()
+    assert shop.sql(on_sku) == [(1,)]
+
+
 def test_a_rollback_shows_the_older_release_and_pins_it(shop):
     shop.stock(BREAD)
     first = shop.publish()

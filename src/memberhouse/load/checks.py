@@ -366,7 +366,7 @@ def _repeats_elsewhere_statement(source: str, feed_name: str) -> bytes:
             select 1 from {table} as other where other._batch_id = any(%(others)s) and {_same(feed)}
             {"offset 0" if feed.once else ""}
         ) limit 1
-    """.encode()  # noqa: S608
+    """.encode()  # noqa: S608  (names of ours)
 
 
 @cache
@@ -386,9 +386,9 @@ def _repeated_rows_statement(source: str, feed_name: str) -> bytes:
                 ) as other
                 where mine._batch_id = %(batch_id)s
             ) as candidate
-        """  # noqa: S608
+        """  # noqa: S608  (names of ours)
     else:
-        candidates = f"select r.ctid as row_id, r as row from {table} as r where r._batch_id = any(%(all)s)"  # noqa: S608
+        candidates = f"select r.ctid as row_id, r as row from {table} as r where r._batch_id = any(%(all)s)"  # noqa: S608  (names of ours)
     same_key = ", ".join(f"(candidate.row).{name}" for name in feed.identity)
     places = "array['_batch_id', '_file_no', '_line_no']"
     original = "original.row"
@@ -417,7 +417,7 @@ def _repeated_rows_statement(source: str, feed_name: str) -> bytes:
         join pool as original on original.row_id = mine.first_id
         where mine._batch_id = %(batch_id)s and mine.place > 1
         order by mine._file_no, mine._line_no
-    """.encode()  # noqa: S608
+    """.encode()  # noqa: S608  (names of ours)
 
 
 def repeated_rows(

@@ -285,7 +285,7 @@ class Api:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310  (the scheme is ours)
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise ApiError(
@@ -383,7 +383,7 @@ class _Place:
         if not self.port_file.exists():
             return {}
         try:
-            with urllib.request.urlopen(f"{self.url()}/api/v2/monitor/health", timeout=10) as response:  # noqa: S310
+            with urllib.request.urlopen(f"{self.url()}/api/v2/monitor/health", timeout=10) as response:  # noqa: S310  (the scheme is ours)
                 answer: dict[str, Any] = json.load(response)
                 return answer
         except (OSError, ValueError):

@@ -317,7 +317,7 @@ def _make_state_folder(place: _Place, account: _Account) -> None:
         if _can_enter(place.home, account.uid):
             place.state.mkdir()
         else:
-            elsewhere = Path("/var/tmp") / f"memberhouse-{_short_hash(place.home)}"  # noqa: S108
+            elsewhere = Path("/var/tmp") / f"memberhouse-{_short_hash(place.home)}"  # noqa: S108  (short, because paths of sockets are)
             if elsewhere.exists():
                 _discard(elsewhere)
             elsewhere.mkdir(mode=0o711)
@@ -502,7 +502,7 @@ def _socket_folder(place: _Place, account: _Account) -> Path:
 
 
 def _short_socket_folder(place: _Place) -> Path:
-    return Path("/tmp") / f"memberhouse-{_short_hash(place.home)}"  # noqa: S108
+    return Path("/tmp") / f"memberhouse-{_short_hash(place.home)}"  # noqa: S108  (short, because paths of sockets are)
 
 
 def _choose_port(place: _Place) -> None:
@@ -529,7 +529,7 @@ def _lock(home: Path) -> Iterator[None]:
 
 
 def _run(command: Sequence[str | Path], account: _Account, stdin: str = "") -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603  (our own command)
         command, input=stdin, capture_output=True, text=True, cwd="/", check=False,
         env={"PATH": os.defpath, "LC_ALL": "C"}, **account.switch,
     )  # fmt: skip
