@@ -8,7 +8,8 @@ from tests.end_to_end.conftest import AtOnce, content, rows
 
 from memberhouse import ledger
 
-pytestmark = pytest.mark.services
+# two minutes of three runs at once; what they lean on is tested in tests/warehouse/test_two_runs.py each time
+pytestmark = [pytest.mark.services, pytest.mark.full]
 
 
 def test_readers_see_what_one_after_the_other_would_have_given(at_once: AtOnce) -> None:

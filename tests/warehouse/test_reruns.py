@@ -72,7 +72,7 @@ def _written_by(settings: Settings, release_id: int) -> dict[str, int]:
     return written
 
 
-@pytest.mark.parametrize("kept", [0, 0.5])
+@pytest.mark.parametrize("kept", [pytest.param(0, marks=pytest.mark.full), 0.5])
 def test_a_parsed_project_that_was_cut_short_by_a_kill_is_parsed_again(shop: Shop, kept: float):
     shop.stock(("A", "bread", 3))
     shop.build()
