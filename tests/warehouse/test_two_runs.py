@@ -197,6 +197,7 @@ def test_there_is_news_when_a_later_day_or_a_batch_or_another_project_came(wareh
     assert not building.has_news(warehouse, EARLIER)
     assert building.has_news(warehouse, LATER)
     shutil.copytree(PROJECT_ROOT / "dbt_project/seeds", tmp_path / "dbt_project/seeds")
+    shutil.copy(PROJECT_ROOT / "dbt_project/dbt_project.yml", tmp_path / "dbt_project")
     assert building.has_news(replace(warehouse, project_root=tmp_path), DAY)
 
     till.drop(lines(10), name="again")

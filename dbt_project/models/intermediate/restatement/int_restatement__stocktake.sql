@@ -1,5 +1,5 @@
--- Grain: one row per week and store in which a member was counted otherwise before a restatement, at opening, at close or
--- in between, cause and batch.
+-- Grain: one row per week and store in which a member was counted otherwise before a restatement, at opening, at close
+-- or in between, cause and batch.
 {{ config(materialized='kept_view') }}
 
 with members as (
