@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ from memberhouse.load import load_landed
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
 from memberhouse.simulate import complete_journey
+
+# of two processes on two cores
+os.environ.setdefault("MEMBERHOUSE_DBT_THREADS", "2")
 
 EVE = date(2017, 12, 30)
 LAST_DAY = date(2017, 12, 31)
@@ -63,16 +67,26 @@ def _runs_airflow(nodeid: str) -> bool:
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """The state folder of an embedded Postgres that lives as long as the test session."""
-    home = Path(tempfile.mkdtemp(prefix="memberhouse-tests-"))
+    home = Path(tempfile.mkdtemp(prefix="memberhouse-tests-", dir=_in_memory()))
     home.chmod(0o755)
     url = postgres.ensure_running(home)
     with psycopg.connect(url, autocommit=True) as conn:
         # nothing here has to survive a power cut, and shared disks are slow at it
         conn.execute("alter system set fsync = off")
+        conn.execute("alter system set max_wal_size = '256MB'")
         conn.execute("select pg_reload_conf()")
     yield home
     postgres.stop(home)
     shutil.rmtree(home)
+
+
+def _in_memory() -> str | None:
+    """A folder in memory, where there is plenty of it: builds of little data make and remove many small files."""
+    folder, memory = Path("/dev/shm"), Path("/proc/meminfo")
+    if not (folder.is_dir() and memory.exists()):
+        return None
+    kilobytes = dict(line.split()[:2] for line in memory.read_text(encoding="utf-8").splitlines())["MemAvailable:"]
+    return str(folder) if min(shutil.disk_usage(folder).free, int(kilobytes) * 1024) > 16 * 2**30 else None
 
 
 @pytest.fixture
