@@ -184,7 +184,7 @@ def test_other_words_in_a_description_replace_no_view(shop):
 def test_a_lookup_that_a_model_gains_is_made_in_the_next_build(shop):
     shop.stock(BREAD)
     shop.publish()
-    on_sku = "select count(*) from pg_indexes where schemaname = 'history' and strpos(indexdef, 'shelf_stock USING btree (sku)') > 0"
+    on_sku = "select count(*) from pg_indexes where strpos(indexdef, 'history.shelf_stock USING btree (sku)') > 0"
     assert shop.sql(on_sku) == [(0,)]
     model = shop.settings.project_root / "dbt_project" / "models" / "shelf_stock.sql"
     model.write_text(model.read_text().replace("config(", "config(lookups=[['sku']], "))
