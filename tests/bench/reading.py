@@ -80,7 +80,7 @@ def through_validity(home: Path, folder: Path, rows: int, rounds: int, tell: Pro
     shop.sql("create unique index on plain (shelf, sku)")
     shop.sql("create table other as select shelf, sku, units %% 7 as weight from plain")
     shop.sql("create unique index on other (shelf, sku)")
-    shop.sql(f"create table wanted as select shelf, sku from plain order by md5(shelf || sku) limit {_KEYS}")  # noqa: S608  (of a test)
+    shop.sql(f"create table wanted as select shelf, sku from plain order by md5(shelf || sku) limit {_KEYS}")  # noqa: S608  (our own names)
     shop.sql("grant usage on schema public to memberhouse_bi; grant select on plain, other, wanted to memberhouse_bi")
     with db.connect(shop.settings, autocommit=True) as conn:
         conn.execute("vacuum analyze")

@@ -533,7 +533,7 @@ def chain(server_home: Path) -> Iterator[FactsChain]:
     with new_warehouse(server_home) as settings:
         chain = FactsChain(settings)
         chain.sell("opening", OPENED)
-        dice = random.Random(23)  # noqa: S311  (repeatable)
+        dice = random.Random(23)  # noqa: S311  (seeded, no secret)
         families = [row for number in range(40) for row in random_family(dice, f"f{number:02d}")]
         dice.shuffle(families)
         batches: list[int] = []

@@ -273,7 +273,7 @@ def chain(server_home) -> Iterator[Chain]:
         chain = Chain(settings, OPENED)
         chain.deliver("pos", "enrolments", OPENED, enrolment("from before", date(2024, 11, 1)))
         chain.sell("opening", OPENED)
-        dice = random.Random(7)  # noqa: S311  (repeatable)
+        dice = random.Random(7)  # noqa: S311  (seeded, no secret)
         families = [row for number in range(70) for row in random_family(dice, f"f{number}:")]
         dice.shuffle(families)
         for step, as_of in enumerate(STEPS):

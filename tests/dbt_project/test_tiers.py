@@ -262,7 +262,7 @@ class Programme:
 def published(fed: tuple[Rule, ...], seed: int, members: int, home: Any) -> Iterator[Programme]:
     with new_warehouse(home) as settings:
         chain = Chain(settings, OPENED)
-        programme = Programme(chain, fed, random.Random(seed), members)  # noqa: S311  (repeatable)
+        programme = Programme(chain, fed, random.Random(seed), members)  # noqa: S311  (seeded, no secret)
         for step, as_of in enumerate(STEPS):
             programme.deliver(step)
             chain.releases.append(chain.publish(as_of))

@@ -106,7 +106,7 @@ def try_order(
         with db.connect(settings) as conn:
             if step == looks[0] and erasures:
                 rows = [row for row, _ in order.in_force(step)]
-                members = families_to_erase(conn, random.Random(where), rows, erasures)  # noqa: S311  (repeatable)
+                members = families_to_erase(conn, random.Random(where), rows, erasures)  # noqa: S311  (seeded, no secret)
                 conn.commit()
                 wrong += erase_all(settings, members.values())
                 order = order.without(members, step)

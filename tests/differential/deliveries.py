@@ -102,7 +102,7 @@ def order_of(seed: int, number: int, rows: Sequence[Row], steps: int = 5) -> Ord
 
 
 def _dice(name: str) -> random.Random:
-    return random.Random(name)  # noqa: S311  (repeatable)
+    return random.Random(name)  # noqa: S311  (seeded, no secret)
 
 
 def _dates(dice: random.Random, steps: int) -> list[date]:

@@ -62,7 +62,7 @@ def test_a_role_that_may_not_create_databases_is_told_what_to_do(till: Any) -> N
     with db.connect(till.warehouse, autocommit=True) as conn:
         conn.execute("drop role if exists loads_only")
         conn.execute("create role loads_only login password 'x'")
-    url = psycopg.conninfo.make_conninfo(till.warehouse.database_url, user="loads_only", password="x")  # noqa: S106  (of a test)
+    url = psycopg.conninfo.make_conninfo(till.warehouse.database_url, user="loads_only", password="x")  # noqa: S106  (a throw-away role)
     with pytest.raises(MemberhouseError, match="which this role may not: permission denied") as raised:
         validate(replace(till.warehouse, database_url=url), till.root)
     assert "grant it createdb" in raised.value.next_action

@@ -146,7 +146,7 @@ class TestRunning:
 
     def test_nobody_gets_in_without_the_password(self, settings: Settings, up: airflow.Status) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{up.url}/api/v2/dags", timeout=30)  # noqa: S310  (the scheme is ours)
+            urllib.request.urlopen(f"{up.url}/api/v2/dags", timeout=30)  # noqa: S310  (always http)
         assert refused.value.code == 401
         api = airflow.Api(settings)
         assert "dags" in api.get("dags")
