@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import psycopg
@@ -91,7 +92,8 @@ def test_a_birthday_that_is_none_is_quarantined_and_not_shown(till: Any, birthda
     assert (line_no, code) == (39, "wrong_type")
     assert reason.startswith("birthday is no date (such as 1990-03-02")
     assert raw_text == "M1,(personal),(personal),(personal),2026-03-02T10:00:00,S1"
-    assert birthday not in everything_but_the_vault(till)
+    # by itself: a checksum or a time of day may happen to have the four digits of a year within
+    assert not re.search(rf"(?<![\w.]){re.escape(birthday)}(?!\w)", everything_but_the_vault(till))
 
 
 def test_a_refused_batch_leaves_nothing_in_the_vault(till: Any) -> None:
