@@ -1,7 +1,8 @@
 """A warehouse for the tests that need one: a real Postgres, a fresh database a test, and the real sample.
 
 `warehouse` is empty. `sample_until_the_eve` holds the sample up to 2017-12-30, published; a test gets its own copy.
-`published_sample` holds all of it, published as of 2017-12-31, and is shared: read it only.
+`published_sample` holds all of it, published as of 2017-12-31, and is shared: read it only. `shop` is a warehouse of
+one small mart, for the tests of how marts are built and released.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.shop import Shop
 from xdist.scheduler import LoadScopeScheduling
 
 from memberhouse import gate, release
@@ -39,15 +41,25 @@ LAST_DAY = date(2017, 12, 31)
 _free: list[str] = []
 _names = (f"test_{number}" for number in count(1))
 _VAULT_KEY = "a key for tests, which is long enough"
-_AIRFLOW = "airflow"
+_AIRFLOW = ("tests/end_to_end/", "tests/local/test_airflow.py")
+# who asks for the sample in a warehouse, which takes more than a minute to get there
+_SAMPLE = (
+    "tests/dbt_project/test_marts_against_reference.py",
+    "tests/dbt_project/test_unit_tests.py",
+    "tests/faults/test_files_published.py",
+    "tests/gate/",
+    "tests/notebooks/",
+    "tests/reports/test_weekly.py",
+    "tests/warehouse/test_reruns.py",
+)
 
 
 class _ByFile(LoadScopeScheduling):
-    """In two processes a file's tests stay together, because they share what was set up for them, and so do all
-    that run Airflow: one of it at a time."""
+    """In two processes a file's tests stay together, because they share what was set up for them. So do all that run
+    Airflow, one of it at a time, with all that need the sample, which is built once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _AIRFLOW if _runs_airflow(nodeid) else nodeid.partition("::")[0]
+        return "Airflow and the sample" if nodeid.startswith(_AIRFLOW + _SAMPLE) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -55,13 +67,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What runs Airflow is the longest job: of two processes it is the first, of one the last, because it takes
-    processor time from whatever is tested beside it."""
-    items.sort(key=lambda item: _runs_airflow(item.nodeid), reverse=hasattr(config, "workerinput"))
-
-
-def _runs_airflow(nodeid: str) -> bool:
-    return nodeid.startswith("tests/end_to_end/") or "/test_airflow.py::" in nodeid
+    """What runs Airflow or needs the sample is the longest job: of two processes it is the first. Of one Airflow is the
+    last, because it takes processor time from whatever is tested beside it."""
+    for item in items:
+        if "_eve_database" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(_AIRFLOW + _SAMPLE):
+            raise pytest.UsageError(
+                f"{item.nodeid} needs the sample in a warehouse: add its file to _SAMPLE in {__file__}"
+            )
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (not item.nodeid.startswith(_AIRFLOW), not item.nodeid.startswith(_SAMPLE)))
+    else:
+        items.sort(key=lambda item: item.nodeid.startswith(_AIRFLOW))
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +110,12 @@ def warehouse(server_home: Path) -> Iterator[Settings]:
     """An empty database of its own."""
     with new_warehouse(server_home) as settings:
         yield settings
+
+
+@pytest.fixture
+def shop(warehouse: Settings) -> Shop:
+    """One small mart in an empty database, and a dbt project of its own that has another shop's place."""
+    return Shop(warehouse, warehouse.home / "shop")
 
 
 @pytest.fixture(scope="session")

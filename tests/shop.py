@@ -77,10 +77,19 @@ COLUMNS = {"shelf": "text", "sku": "text", "units": "integer"}
 
 
 class Shop:
-    """Shelves in a table, a mart of them, and the steps from one to the next release."""
+    """Shelves in a table, a mart of them, and the steps from one to the next release.
+
+    Of a shop that was in the folder before only what dbt parsed is kept: it parses what differs.
+    """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = replace(settings, home=folder / "home", project_root=folder)
+        parsed = self.settings.home / "dbt" / "target" / "partial_parse.msgpack"
+        before = parsed.read_bytes() if parsed.exists() else None
+        shutil.rmtree(folder, ignore_errors=True)
+        if before:
+            parsed.parent.mkdir(parents=True)
+            parsed.write_bytes(before)
         project = folder / "dbt_project"
         shutil.copytree(PROJECT_ROOT / "dbt_project" / "macros", project / "macros")
         (project / "macros" / "parameter.sql").unlink()

@@ -47,7 +47,7 @@ def test_a_held_scoped_build_leaves_no_trace_in_the_good_one_that_follows(the_ni
     held = the_night.attempt(RUN, what="wrong_night", landing="held")
     assert held.code == EXIT_HELD, the_night.log()
     assert seen(the_night) == OLD
-    assert len(sql(the_night, "select from intermediate.int_release__touched_dates")) < 5
+    assert len(sql(the_night, "select distinct business_date from intermediate.int_release__touched_store_days")) < 5
     assert sql(the_night, "select from history.fct_receipt_line where _from_release = 2") != []
     if fault:
         killed = the_night.attempt(RUN, what="corrected_night", landing="held", fault=fault)

@@ -1,7 +1,7 @@
 -- Grain: one row per business date touched by this build: the chain's sales and receipts against the middle of the
 -- same weekday in up to eight earlier weeks.
 with touched as (
-    select * from {{ ref('int_release__touched_dates') }}
+    select distinct business_date from {{ ref('int_release__touched_store_days') }}
 ),
 
 looked_at as (
@@ -12,12 +12,12 @@ looked_at as (
 
 days as (
     select
-        receipts.business_date,
-        count(*) as receipts,
-        sum(receipts.net_sales_amount) as net_sales_amount
-    from {{ ref('fct_receipt') }} as receipts
-    inner join looked_at on receipts.business_date = looked_at.business_date
-    group by receipts.business_date
+        store_days.business_date,
+        sum(store_days.receipts) as receipts,
+        sum(store_days.net_sales_amount) as net_sales_amount
+    from {{ ref('int_receipts__store_days') }} as store_days
+    inner join looked_at on store_days.business_date = looked_at.business_date
+    group by store_days.business_date
 ),
 
 final as (

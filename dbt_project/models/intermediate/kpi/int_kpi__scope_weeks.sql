@@ -8,8 +8,8 @@ weeks as (
     select * from {{ ref('week_close') }}
 ),
 
-receipts as (
-    {{ changes('fct_receipt', ['business_date']) }}
+sales as (
+    {{ changes('int_receipts__store_days', ['business_date']) }}
 ),
 
 -- a region, a store or the first day of all concerns every week
@@ -49,7 +49,7 @@ coverage as (
 found as (
     select week_start from {{ ref('int_kpi__touched_weeks') }}
     union
-    select distinct date_trunc('week', business_date)::date as week_start from receipts
+    select distinct date_trunc('week', business_date)::date as week_start from sales
     union
     select weeks.week_start
     from weeks

@@ -1,11 +1,11 @@
 -- Grain: one row per week and selling store with receipts: receipts and money, by their own business date.
-with receipts as (
+with days as (
     select
         weeks.week_start,
-        receipts.*
+        store_days.*
     from {{ ref('week_close') }} as weeks
-    inner join {{ ref('fct_receipt') }} as receipts
-        on weeks.week_start <= receipts.business_date and weeks.closing_on >= receipts.business_date
+    inner join {{ ref('int_receipts__store_days') }} as store_days
+        on weeks.week_start <= store_days.business_date and weeks.closing_on >= store_days.business_date
     where {{ in_scope('weeks.week_start', 'int_kpi__scope_weeks') }}
 ),
 
@@ -13,14 +13,13 @@ final as (
     select
         week_start,
         store_id,
-        count(*) filter (where qualifies_at_sale) as sale_receipts,
-        count(*) filter (where qualifies_at_sale and is_member_receipt) as sale_receipts_member,
-        coalesce(sum(net_sales_amount) filter (where qualifies_at_sale), 0) as sale_net_amount,
-        coalesce(sum(net_sales_amount) filter (where qualifies_at_sale and is_member_receipt), 0)
-            as sale_net_amount_member,
+        sum(sale_receipts) as sale_receipts,
+        sum(sale_receipts_member) as sale_receipts_member,
+        sum(sale_net_amount) as sale_net_amount,
+        sum(sale_net_amount_member) as sale_net_amount_member,
         sum(net_sales_amount) as net_sales_amount,
-        coalesce(sum(net_sales_amount) filter (where is_member_receipt), 0) as net_sales_member_amount
-    from receipts
+        sum(net_sales_member_amount) as net_sales_member_amount
+    from days
     group by week_start, store_id
 )
 

@@ -2,7 +2,7 @@
 {{ config(
     unique_key=['receipt_id', 'line_no'],
     scope={'columns': ['receipt_id'], 'relation': 'int_receipts__touched'},
-    lookups=[['business_date'], ['sku']],
+    lookups=[['business_date', 'store_id'], ['sku', 'business_date']],
 ) }}
 -- depends_on: {{ ref('int_receipts__touched') }}
 
