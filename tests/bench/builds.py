@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -20,7 +20,7 @@ from tests.bench import history, memory, on_duckdb, weekly_rows
 from tests.bench.figures import Figure, Progress, ratios
 from tests.bench.on_duckdb import Model
 
-from memberhouse import gate, release, warehouse
+from memberhouse import db, gate, release, warehouse
 from memberhouse.load import load_landed
 from memberhouse.local import postgres
 from memberhouse.settings import PROJECT_ROOT, Settings
@@ -34,10 +34,12 @@ _SLOWEST = 10
 
 @dataclass(frozen=True)
 class Run:
-    """What a build with its gate and publication took. steps: seconds by name. models: as dbt ran them."""
+    """What a build with its gate and publication took. steps: seconds by name. models: as dbt ran them. proven: how
+    many tests and checks it passed, in words."""
 
     steps: Mapping[str, float]
     models: Sequence[Model]
+    proven: str = ""
 
     @property
     def seconds(self) -> float:
@@ -85,11 +87,18 @@ class Place:
 
     def publish(self) -> Run:
         """The candidate judged and published; the run that began with its build."""
-        for verdict in self._timed("gate", lambda: gate.evaluate(self.settings)):
+        verdicts = self._timed("gate", lambda: gate.evaluate(self.settings))
+        for verdict in verdicts:
             if verdict.verdict != "passed":
                 raise RuntimeError(f"this is not what was to be measured: the release is held, {verdict.reason}")
         self._timed("publish", lambda: release.publish(self.settings))
-        run = self._taken()
+        with db.connect(self.settings) as conn:
+            ((tests,),) = conn.execute(
+                "select count(*) from ops.model_result where release_id = %s and resource_type = 'test'",
+                (verdicts[0].release_id,),
+            ).fetchall()
+        checks = sum(len(verdict.checks) for verdict in verdicts)
+        run = replace(self._taken(), proven=f"{tests} dbt tests and {checks} checks of the gate passed")
         self._steps = {}
         return run
 
@@ -255,6 +264,7 @@ def _against_full(full: Run, days: Sequence[Run]) -> list[Figure]:
             25,
             at_most=False,
             seconds={"full build": [full.seconds], "one more day": [run.seconds for run in days]},
+            remarks=f"the full build: {full.proven}; a day's: {days[0].proven}",
         ),
         Figure(
             "B8",
