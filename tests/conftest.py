@@ -67,15 +67,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What runs Airflow or needs the sample is the longest job: of two processes it is the first. Of one Airflow is the
-    last, because it takes processor time from whatever is tested beside it."""
+    """What runs Airflow or needs the sample is the longest job: of two processes it is the first, and the many short
+    ones without services are the last, so that both end together. Of one process Airflow is the last, because it takes
+    processor time from whatever is tested beside it."""
     for item in items:
         if "_eve_database" in getattr(item, "fixturenames", ()) and not item.nodeid.startswith(_AIRFLOW + _SAMPLE):
             raise pytest.UsageError(
                 f"{item.nodeid} needs the sample in a warehouse: add its file to _SAMPLE in {__file__}"
             )
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (not item.nodeid.startswith(_AIRFLOW), not item.nodeid.startswith(_SAMPLE)))
+        items.sort(
+            key=lambda item: (
+                not item.nodeid.startswith(_AIRFLOW),
+                not item.nodeid.startswith(_SAMPLE),
+                item.get_closest_marker("services") is None,
+            )
+        )
     else:
         items.sort(key=lambda item: item.nodeid.startswith(_AIRFLOW))
 
