@@ -9,7 +9,7 @@ How to use it::
     facts = judge_receipts(receipts, lines)
     daily = stages_by_day(facts, enrolments, member_status, stores, as_of)
     intervals(daily), stage_mix_weekly(daily), stage_migration_weekly(daily)
-    kpi_weekly(daily, facts, stores), stocktake_weekly(daily, stores)
+    kpi(daily, facts, stores, kind), kpi_weekly(daily, facts, stores), stocktake_weekly(daily, stores)
     adaptive_by_day(daily, facts, lines, products, category_cycles)
 
 Inputs are frames with the columns of the landed feeds (``receipts``, ``receipt_lines``, ``enrolments``,
@@ -40,7 +40,7 @@ Readings of the rules that the words leave open, fixed here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -86,6 +86,11 @@ def _whole(values: pd.Series, per_unit: int) -> pd.Series:
     return (numbers * per_unit).round().astype("int64")
 
 
+def _money(frame: pd.DataFrame, column: str) -> pd.Series:
+    """An optional column of amounts in whole cents, nothing where it is missing."""
+    return _whole(frame[column], 100) if column in frame else pd.Series(0, index=frame.index)
+
+
 RECEIPT_KEY = ["store_id", "register_id", "business_date", "receipt_no", "receipt_type"]
 PLACE_KEY = ["store_id", "register_id", "business_date", "receipt_no"]  # a void repeats it, type aside
 
@@ -93,8 +98,8 @@ PLACE_KEY = ["store_id", "register_id", "business_date", "receipt_no"]  # a void
 def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     """One row a receipt that really happened: training, voids and voided receipts are out.
 
-    Columns: the key, card_no (empty: anonymous), units (merchandise, thousandths), net_cents
-    (merchandise), is_staff_sale, is_wholesale, qualifies_at_sale, and stopped_on: the date from which a
+    Columns: the key, card_no (empty: anonymous), units (merchandise, thousandths), paid_units (those on lines that
+    cost something), net_cents (merchandise), gross_cents and discount_cents (as the till says them), is_staff_sale, is_wholesale, qualifies_at_sale, and stopped_on: the date from which a
     qualifying receipt no longer qualifies because all its merchandise units came back (None: it still
     does).
     """
@@ -110,6 +115,8 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "is_training": _flags(receipts, "is_training", missing=False),
             "is_staff_sale": _flags(receipts, "is_staff_sale", missing=False),
             "is_wholesale": _flags(receipts, "is_wholesale", missing=False),
+            "gross_cents": _money(receipts, "gross_amount"),
+            "discount_cents": _money(receipts, "discount_amount"),
         }
     )
     original = pd.DataFrame(
@@ -144,9 +151,11 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "net_cents": _whole(lines["net_amount"], 100),
         }
     )[_flags(lines, "is_merchandise", missing=True).to_numpy()]
-    sums = sold.groupby(RECEIPT_KEY, as_index=False)[["units", "net_cents"]].sum()
+    sold["paid_units"] = sold["units"].where(sold["net_cents"] != 0, 0)
+    sums = sold.groupby(RECEIPT_KEY, as_index=False)[["units", "net_cents", "paid_units"]].sum()
     facts = heads.merge(sums, on=RECEIPT_KEY, how="left")
-    facts[["units", "net_cents"]] = facts[["units", "net_cents"]].fillna(0).astype("int64")
+    summed = ["units", "net_cents", "paid_units"]
+    facts[summed] = facts[summed].fillna(0).astype("int64")
     facts["qualifies_at_sale"] = (
         (facts["receipt_type"] == "sale")
         & ~facts["is_staff_sale"]
@@ -453,6 +462,28 @@ def _by_day(daily: pd.DataFrame) -> dict[date, pd.DataFrame]:
     return {day: rows.set_index("card_no") for day, rows in daily.groupby("day", sort=True)}
 
 
+NEXT = {"week": pd.Timedelta(days=7)} | {
+    kind: pd.DateOffset(months=months) for kind, months in (("month", 1), ("quarter", 3), ("year", 12))
+}
+
+
+def periods(daily: pd.DataFrame, kind: str, since: date) -> list[tuple[date, date, date]]:
+    """(first day, last day, the close that is measured) of every period of a kind since the one of a day."""
+    as_of = daily["day"].max()
+    start = {
+        "week": week_start(since),
+        "month": since.replace(day=1),
+        "quarter": quarter_start(since),
+        "year": date(since.year, 1, 1),
+    }[kind]
+    found = []
+    while start <= as_of:
+        following = (pd.Timestamp(start) + NEXT[kind]).date()
+        found.append((start, following - ONE_DAY, min(following - ONE_DAY, as_of)))
+        start = following
+    return found
+
+
 def stage_mix_weekly(daily: pd.DataFrame) -> pd.DataFrame:
     """week_start, store_id (service store at the close), stage_code, members at the week's close."""
     at = _by_day(daily)
@@ -487,6 +518,7 @@ def stage_migration_weekly(daily: pd.DataFrame) -> pd.DataFrame:
 COUNTS = [
     "opening_members",
     "new_members",
+    "net_transfers",
     "closing_members",
     "churn_base",
     "churned_lapse",
@@ -497,13 +529,19 @@ COUNTS = [
     "repeat_purchasers_365",
     "sale_receipts",
     "sale_receipts_member",
+    "sale_receipts_anonymous",
+    "sale_receipts_multi_unit",
+    "sale_units",
     "sale_net_cents",
     "sale_net_member_cents",
+    "sale_gross_cents",
+    "sale_discount_cents",
     "net_sales_cents",
     "net_sales_member_cents",
     "purchasing_members",
     "active_members",
     "valid_members",
+    "engaged_members_30",
 ]
 
 
@@ -550,9 +588,22 @@ def _churn(at: Mapping[date, pd.DataFrame], leaving: _Leaving, opening_day: date
 def kpi_weekly(
     daily: pd.DataFrame, facts: pd.DataFrame, stores: pd.DataFrame, since: date | None = None
 ) -> pd.DataFrame:
-    """One row per week × level (store, region, hq) × level_id, every store in every week (from ``since``).
+    """``kpi`` of weeks, whose start is ``week_start``, too."""
+    table = kpi(daily, facts, stores, "week", since)
+    return table.assign(week_start=table["period_start"])
 
-    Counts are whole numbers, money whole cents (``*_cents``), rates floats; what cannot be known is
+
+def kpi(
+    daily: pd.DataFrame,
+    facts: pd.DataFrame,
+    stores: pd.DataFrame,
+    kind: str,
+    since: date | None = None,
+    deeds: Collection[tuple[str, date]] = (),
+) -> pd.DataFrame:
+    """One row per period of a kind (week, month, quarter, year) × level (store, region, hq) × level_id.
+
+    Every store is in every period (from ``since``). deeds: (card_no, day) of deliberate events and replies. Counts are whole numbers, money whole cents (``*_cents``), rates floats; what cannot be known is
     missing: churned_lapse, churn_rate, churn_base_12m and churned_12m before a year of data, rates with a
     zero denominator. Regions: a store without one is in ``not_fed``.
     """
@@ -571,8 +622,10 @@ def kpi_weekly(
     }
 
     parts = []
-    for monday, close in weeks(daily, first_day):
-        if since is not None and monday < since:
+    moved = movements(daily)
+    anonymous = facts["card_no"] == ""
+    for start, last, close in periods(daily, kind, first_day):
+        if since is not None and start < since:
             continue
         week = pd.DataFrame(0, index=sorted(region_of), columns=COUNTS)
 
@@ -582,30 +635,42 @@ def kpi_weekly(
         closing = at.get(close, nobody)
         valid = closing[closing["is_valid"]]
         home = "service_store_id"
-        opening = at.get(monday - ONE_DAY)
+        opening = at.get(start - ONE_DAY)
         if opening is not None:
             put("opening_members", opening[opening["is_valid"]].groupby(home).size())
-        put("new_members", closing[closing["enrolled_on"].between(monday, close)].groupby(home).size())
+        here = moved[moved["day"].between(start, close)]
+        put("new_members", closing.loc[here.loc[here["movement"] == "enrolled", "card_no"]].groupby(home).size())
+        came = here[here["movement"] == "transfer_in"].groupby("store_id").size()
+        went = here[here["movement"] == "transfer_out"].groupby("store_id").size()
+        put("net_transfers", came.sub(went, fill_value=0))
         put("closing_members", valid.groupby(home).size())
         put("valid_members", valid.groupby(home).size())
         put("active_members", valid[valid["stage_code"].isin(ACTIVE_STAGES)].groupby(home).size())
         put("purchasers_365", valid[valid["n365"] >= 1].groupby(home).size())
         put("repeat_purchasers_365", valid[valid["n365"] >= 2].groupby(home).size())
 
-        churn = _churn(at, leaving, monday - ONE_DAY, close)
+        lately = {card for card, day in deeds if close - timedelta(days=30) < day <= close}
+        put("engaged_members_30", valid[valid.index.isin(lately)].groupby(home).size())
+
+        churn = _churn(at, leaving, start - ONE_DAY, close)
         put("churn_base", churn.groupby("store_id").size())
         put("churned_lapse", churn[churn["left"] == "lapse"].groupby("store_id").size())
         put("churned_closed", churn[churn["left"] == "closed"].groupby("store_id").size())
         year_ago = close - timedelta(days=365)
-        if year_ago >= first_day + timedelta(days=365):
+        if year_ago + ONE_DAY >= first_day + timedelta(days=365):
             year = _churn(at, leaving, year_ago, close)
             put("churn_base_12m", year.groupby("store_id").size())
             put("churned_12m", year[year["left"] != ""].groupby("store_id").size())
 
-        sold = facts[(facts["business_date"] >= monday) & (facts["business_date"] <= close)]
+        sold = facts[(facts["business_date"] >= start) & (facts["business_date"] <= close)]
         sales = sold[sold["qualifies_at_sale"] & ~sold["of_test_card"]]
         put("sale_receipts", sales.groupby("store_id").size())
         put("sale_receipts_member", sales[sales["of_member"]].groupby("store_id").size())
+        put("sale_receipts_anonymous", sales[anonymous[sales.index]].groupby("store_id").size())
+        put("sale_receipts_multi_unit", sales[sales["paid_units"] >= 2000].groupby("store_id").size())
+        put("sale_units", sales.groupby("store_id")["paid_units"].sum())
+        put("sale_gross_cents", sales.groupby("store_id")["gross_cents"].sum())
+        put("sale_discount_cents", sales.groupby("store_id")["discount_cents"].sum())
         put("sale_net_cents", sales.groupby("store_id")["net_cents"].sum())
         put("sale_net_member_cents", sales[sales["of_member"]].groupby("store_id")["net_cents"].sum())
         booked = sold[~sold["of_test_card"]]
@@ -620,16 +685,18 @@ def kpi_weekly(
         hq = week.sum().to_frame().T.set_axis(["hq"])
         for level, level_rows in (("store", week), ("region", by_region), ("hq", hq)):
             parts.append(
-                level_rows.rename_axis("level_id").reset_index().assign(level=level, week_start=monday, close=close)
+                level_rows.rename_axis("level_id")
+                .reset_index()
+                .assign(level=level, period_start=start, close=close, is_over=last == close)
             )
     table = pd.concat(parts, ignore_index=True)
     table["days_elapsed"] = [
-        (close - monday).days + 1 for monday, close in zip(table["week_start"], table["close"], strict=True)
+        (close - start).days + 1 for start, close in zip(table["period_start"], table["close"], strict=True)
     ]
 
     day_of_a_year = first_day + timedelta(days=365)
-    lapse_unknown = table["close"] < day_of_a_year
-    year_unknown = table["close"].map(lambda close: close - timedelta(days=365)) < day_of_a_year
+    lapse_unknown = table["period_start"] < day_of_a_year
+    year_unknown = table["close"].map(lambda close: close - timedelta(days=364)) < day_of_a_year
     table = table.astype({column: "Int64" for column in COUNTS})
     table.loc[lapse_unknown, "churned_lapse"] = pd.NA
     table.loc[year_unknown, ["churn_base_12m", "churned_12m"]] = pd.NA
@@ -643,6 +710,18 @@ def kpi_weekly(
     table["average_ticket_cents"] = rate(table["sale_net_cents"], table["sale_receipts"])
     table["average_ticket_member_cents"] = rate(table["sale_net_member_cents"], table["sale_receipts_member"])
     table["activity_rate"] = rate(table["active_members"], table["valid_members"])
+    table["net_growth_rate"] = rate(
+        table["closing_members"] - table["opening_members"] - table["net_transfers"], table["opening_members"]
+    )
+    table["churn_rate_12m"] = rate(table["churned_12m"], table["churn_base_12m"])
+    table["spend_per_member_cents"] = rate(table["net_sales_member_cents"], table["purchasing_members"])
+    table["engagement_rate"] = rate(table["engaged_members_30"], table["valid_members"])
+    table["member_sales_share"] = rate(table["net_sales_member_cents"], table["net_sales_cents"])
+    table["member_receipt_share"] = rate(table["sale_receipts_member"], table["sale_receipts"])
+    table["anonymous_rate"] = rate(table["sale_receipts_anonymous"], table["sale_receipts"])
+    table["units_per_receipt"] = rate(table["sale_units"], table["sale_receipts"] * 1000)
+    table["attach_rate"] = rate(table["sale_receipts_multi_unit"], table["sale_receipts"])
+    table["discount_rate"] = rate(table["sale_discount_cents"], table["sale_gross_cents"])
     return table
 
 

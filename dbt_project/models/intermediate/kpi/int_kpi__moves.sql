@@ -4,7 +4,7 @@
 {{ config(
     unique_key=['member_id', 'moved_on'],
     scope={'columns': ['member_id'], 'relation': 'int_lifecycle__touched_members'},
-    lookups=[['moved_on']],
+    lookups=[['moved_on'], ['movement', 'moved_on']],
 ) }}
 
 {%- set standing = ['stage_code', 'buyer_class', 'is_lapsed', 'is_closed', 'store_id', 'tier'] %}

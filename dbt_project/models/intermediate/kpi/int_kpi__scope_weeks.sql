@@ -12,17 +12,19 @@ sales as (
     {{ changes('int_receipts__store_days', ['business_date']) }}
 ),
 
--- a region, a store or the first day of all concerns every week
+-- a region, a store, when it is open, or the first day of all concerns every week
 stores as (
-    {{ changes('dim_store', ['store_id', 'region']) }}
+    {{ changes('dim_store', ['store_id', 'region', 'opened_on', 'closed_on']) }}
 ),
 
 moved_stores as (
     select
         store_id,
-        region
+        region,
+        opened_on,
+        closed_on
     from stores
-    group by store_id, region
+    group by store_id, region, opened_on, closed_on
     having count(*) = 1
 ),
 
@@ -36,32 +38,28 @@ first_days as (
     having count(*) = 1
 ),
 
-published as (
-    {{ published_rows('kpi_weekly', {
-        'week_start': 'date', 'level': 'text', 'level_id': 'text', 'is_complete': 'boolean'
-    }) }}
-),
-
-coverage as (
-    select * from {{ ref('int_kpi__week_coverage') }}
+batches as (
+    select * from {{ ref('int_release__changed_batches') }}
+    where is_changed
 ),
 
 found as (
     select week_start from {{ ref('int_kpi__touched_weeks') }}
     union
-    select distinct date_trunc('week', business_date)::date as week_start from sales
+    select date_trunc('week', day)::date as week_start from {{ ref('int_kpi__touched_days') }}
+    union
+    select date_trunc('week', business_date)::date as week_start from sales
+    union
+    -- whether a day is covered
+    select date_trunc('week', business_date)::date as week_start from batches
+    where source = 'pos' and feed in ('receipts', 'receipt_lines')
     union
     select weeks.week_start
     from weeks
-    where exists (select 1 from moved_stores) or exists (select 1 from first_days)
-    union
-    select published.week_start
-    from published
-    inner join weeks on published.week_start = weeks.week_start
-    left join coverage on published.week_start = coverage.week_start and published.level_id = coverage.store_id
     where
-        published.level = 'store'
-        and published.is_complete <> (weeks.days_elapsed = 7 and coalesce(coverage.is_covered, true))
+        exists (select 1 from moved_stores)
+        or exists (select 1 from first_days)
+        or exists (select 1 from batches where source = 'reference' and feed = 'store_closures')
 ),
 
 final as (

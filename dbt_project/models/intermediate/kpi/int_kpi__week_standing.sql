@@ -1,7 +1,6 @@
--- Grain: one row per week, service store, tier, stage and number of purchase days in a year (0, 1, 2 for more): members
--- at the week's close. The week before the first one is here too: where members stood when it began.
+-- Grain: one row per week, service store, tier and stage: members at the week's close. The week before the first one is here too: where members stood when it began.
 {{ config(
-    unique_key=['week_start', 'store_id', 'tier', 'stage_code', 'buyer_class'],
+    unique_key=['week_start', 'store_id', 'tier', 'stage_code'],
     scope={'columns': ['week_start'], 'relation': 'int_kpi__touched_weeks'},
 ) }}
 
@@ -55,15 +54,14 @@ flows as (
         side.store_id,
         side.tier,
         side.stage_code,
-        side.buyer_class,
         side.members
     from moves
     cross join
         lateral (
             values
-            (moves.before_store_id, moves.before_tier, moves.before_stage_code, moves.before_buyer_class, -1),
-            (moves.after_store_id, moves.after_tier, moves.after_stage_code, moves.after_buyer_class, 1)
-        ) as side (store_id, tier, stage_code, buyer_class, members)
+            (moves.before_store_id, moves.before_tier, moves.before_stage_code, -1),
+            (moves.after_store_id, moves.after_tier, moves.after_stage_code, 1)
+        ) as side (store_id, tier, stage_code, members)
     where side.stage_code is not null
     {% if not is_full_build() -%}
     union all
@@ -73,12 +71,10 @@ flows as (
         published.store_id,
         published.tier,
         published.stage_code,
-        published.buyer_class,
         published.members
     from first_week
     inner join ({{ published_rows('int_kpi__week_standing', {
-        'week_start': 'date', 'store_id': 'text', 'tier': 'text', 'stage_code': 'text', 'buyer_class': 'integer',
-        'members': 'integer',
+        'week_start': 'date', 'store_id': 'text', 'tier': 'text', 'stage_code': 'text', 'members': 'integer',
     }) }}) as published on first_week.week_start - 7 = published.week_start
     where not first_week.is_very_first
     {%- endif %}
@@ -90,18 +86,16 @@ net_flows as (
         store_id,
         tier,
         stage_code,
-        buyer_class,
         sum(members) as members
     from flows
-    group by week_start, store_id, tier, stage_code, buyer_class
+    group by week_start, store_id, tier, stage_code
 ),
 
 standings as (
     select distinct
         store_id,
         tier,
-        stage_code,
-        buyer_class
+        stage_code
     from net_flows
 ),
 
@@ -111,9 +105,8 @@ running as (
         standings.store_id,
         standings.tier,
         standings.stage_code,
-        standings.buyer_class,
         sum(net_flows.members) over (
-            partition by standings.store_id, standings.tier, standings.stage_code, standings.buyer_class
+            partition by standings.store_id, standings.tier, standings.stage_code
             order by weeks.week_start
         ) as members
     from weeks
@@ -124,7 +117,6 @@ running as (
             and standings.store_id = net_flows.store_id
             and standings.tier = net_flows.tier
             and standings.stage_code = net_flows.stage_code
-            and standings.buyer_class = net_flows.buyer_class
 ),
 
 final as (
@@ -133,7 +125,6 @@ final as (
         store_id,
         tier,
         stage_code,
-        buyer_class,
         members::integer as members
     from running
     where members <> 0

@@ -21,6 +21,7 @@ days as (
         count(*) filter (where is_qualifying)::integer as receipts,
         coalesce(sum(units) filter (where is_qualifying), 0)::numeric(14, 3) as units,
         coalesce(sum(net_sales_amount) filter (where is_qualifying), 0)::numeric(14, 2) as net_amount,
+        (array_agg(store_id order by sold_at, receipt_id) filter (where is_qualifying))[1] as first_store_id,
         max(coalesce(unqualified_on, date '9999-12-31')) filter (where qualifies_at_sale) as counted_until,
         -- never staff or wholesale
         coalesce(sum(net_sales_amount) filter (where not is_staff_sale and not is_wholesale), 0)::numeric(14, 2)
@@ -58,6 +59,7 @@ final as (
         days.receipts,
         days.units,
         days.net_amount,
+        days.first_store_id,
         case when days.counted_until > days.business_date then days.counted_until end as counted_until,
         days.net_sales_amount,
         top_categories.category as top_category

@@ -6,6 +6,19 @@ with step as (
     select * from {{ ref('int_release__step') }}
 ),
 
+periods as (
+    {{ changes('reporting_period', ['observed_from']) }}
+),
+
+-- who enrolled between two first days of all
+first_days as (
+    select
+        min(observed_from) as earlier,
+        max(observed_from) as later
+    from periods
+    having min(observed_from) < max(observed_from)
+),
+
 found as (
     select member_id from ({{ changes('int_members__days', ['member_id']) }}) as days
     union
@@ -33,6 +46,11 @@ found as (
         on
             members.enrolled_on > step.from_date - {{ lifecycle_parameter('onboarding_days') }}::integer
             and members.enrolled_on <= step.to_date - {{ lifecycle_parameter('onboarding_days') }}::integer
+    union
+    select members.member_id
+    from first_days
+    inner join {{ ref('int_members__members') }} as members
+        on first_days.earlier <= members.enrolled_on and first_days.later > members.enrolled_on
 ),
 
 final as (

@@ -19,6 +19,11 @@ final as (
         (count(*) filter (where receipt_type = 'sale'))::integer as sales_rung,
         (count(*) filter (where qualifies_at_sale))::integer as sale_receipts,
         (count(*) filter (where qualifies_at_sale and is_member_receipt))::integer as sale_receipts_member,
+        (count(*) filter (where qualifies_at_sale and member_id is null))::integer as sale_receipts_anonymous,
+        (count(*) filter (where qualifies_at_sale and paid_units >= 2))::integer as sale_receipts_multi_unit,
+        coalesce(sum(paid_units) filter (where qualifies_at_sale), 0)::numeric(14, 3) as sale_units,
+        coalesce(sum(gross_amount) filter (where qualifies_at_sale), 0)::numeric(14, 2) as sale_gross_amount,
+        coalesce(sum(discount_amount) filter (where qualifies_at_sale), 0)::numeric(14, 2) as sale_discount_amount,
         coalesce(sum(net_sales_amount) filter (where qualifies_at_sale), 0)::numeric(14, 2) as sale_net_amount,
         coalesce(sum(net_sales_amount) filter (where qualifies_at_sale and is_member_receipt), 0)::numeric(14, 2)
             as sale_net_amount_member,

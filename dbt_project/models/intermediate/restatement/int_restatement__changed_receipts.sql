@@ -7,6 +7,7 @@ heads as (
     {{ changes('fct_receipt', [
         'receipt_id', 'store_id', 'register_id', 'business_date', 'receipt_no', 'receipt_type', 'original_receipt_id',
         'member_id', 'is_member_receipt', 'qualifies_at_sale', 'is_qualifying', 'is_sale_unknown', 'net_sales_amount',
+        'paid_units', 'gross_amount', 'discount_amount',
     ]) }}
 ),
 
@@ -32,6 +33,9 @@ both_sides as (
         receipts.is_qualifying,
         receipts.is_sale_unknown,
         receipts.net_sales_amount,
+        receipts.paid_units,
+        receipts.gross_amount,
+        receipts.discount_amount,
         side.is_new
     from {{ ref('fct_receipt') }} as receipts
     cross join (values (true), (false)) as side (is_new)
@@ -43,6 +47,9 @@ both_sides as (
 told as (
     select
         both_sides.*,
+        -- what a sale holds beside its net sales
+        case when qualifies_at_sale then concat_ws(' ', paid_units, gross_amount, discount_amount, member_id is null) end
+            as basket,
         -- what the receipt counts for among those of members
         case when is_member_receipt then concat_ws(' ', qualifies_at_sale, net_sales_amount) end as member_sales
     from both_sides
@@ -74,6 +81,7 @@ final as (
         (before.is_sale_unknown is distinct from after.is_sale_unknown) as is_sale_unknown_change,
         (before.qualifies_at_sale is distinct from after.qualifies_at_sale)
         or (before.net_sales_amount is distinct from after.net_sales_amount) as is_sales_change,
+        (before.basket is distinct from after.basket) as is_basket_change,
         (before.member_sales is distinct from after.member_sales) as is_member_sales_change
     from before
     full join after on before.receipt_id = after.receipt_id

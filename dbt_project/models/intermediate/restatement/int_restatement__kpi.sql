@@ -63,7 +63,17 @@ counts as (
                 {{ is_valid_stage('side.closing_stage_code') }}
             ),
             ('purchasing_members', 'week', side.closing_store_id, {{ is_valid_stage('side.closing_stage_code') }}),
-            ('new_members', 'joined', side.closing_store_id, side.has_joined)
+            (
+                'engaged_members_30',
+                'either',
+                side.closing_store_id,
+                {{ is_valid_stage('side.closing_stage_code') }}
+            ),
+            ('churn_base_12m', 'either', side.opening_store_id, true),
+            ('churned_12m', 'either', side.opening_store_id, true),
+            ('new_members', 'joined', side.closing_store_id, side.has_joined),
+            ('net_transfers', 'store', side.opening_store_id, side.opening_store_id <> side.closing_store_id),
+            ('net_transfers', 'store', side.closing_store_id, side.opening_store_id <> side.closing_store_id)
         ) as part (column_name, depends_on, store_id, counts)
     where part.counts
     group by
@@ -95,7 +105,12 @@ sales as (
         lateral (
             values
             ('sale_receipts', changed_receipts.is_sales_change),
+            ('sale_receipts_anonymous', changed_receipts.is_basket_change),
+            ('sale_receipts_multi_unit', changed_receipts.is_basket_change),
+            ('sale_units', changed_receipts.is_basket_change),
             ('sale_net_amount', changed_receipts.is_sales_change),
+            ('sale_gross_amount', changed_receipts.is_basket_change),
+            ('sale_discount_amount', changed_receipts.is_basket_change),
             ('net_sales_amount', changed_receipts.is_sales_change),
             ('sale_receipts_member', changed_receipts.is_member_sales_change),
             ('sale_net_amount_member', changed_receipts.is_member_sales_change),
@@ -140,27 +155,38 @@ columns_of_parts as (
     from (
         values
         ('new_members', array['growth_rate']),
-        ('opening_members', array['growth_rate']),
-        ('closing_members', array['valid_members', 'activity_rate']),
+        ('opening_members', array['growth_rate', 'net_growth_rate']),
+        ('net_transfers', array['net_growth_rate']),
+        ('closing_members', array['valid_members', 'net_growth_rate', 'activity_rate', 'engagement_rate']),
         ('active_members', array['activity_rate']),
+        ('engaged_members_30', array['engagement_rate']),
         ('churn_base', array['churn_rate']),
         ('churned_lapse', array['churn_rate']),
         ('churned_closed', array['churn_rate']),
+        ('churn_base_12m', array['churn_rate_12m']),
+        ('churned_12m', array['churn_rate_12m']),
         ('purchasers_365', array['repurchase_rate']),
         ('repeat_purchasers_365', array['repurchase_rate']),
-        ('sale_receipts', array['average_ticket_amount']),
+        ('purchasing_members', array['spend_per_member_amount']),
+        (
+            'sale_receipts',
+            array[
+                'average_ticket_amount', 'member_receipt_share', 'anonymous_rate', 'units_per_receipt', 'attach_rate'
+            ]
+        ),
+        ('sale_receipts_member', array['average_ticket_member_amount', 'member_receipt_share']),
+        ('sale_receipts_anonymous', array['anonymous_rate']),
+        ('sale_receipts_multi_unit', array['attach_rate']),
+        ('sale_units', array['units_per_receipt']),
         ('sale_net_amount', array['average_ticket_amount']),
-        ('sale_receipts_member', array['average_ticket_member_amount']),
-        ('sale_net_amount_member', array['average_ticket_member_amount'])
+        ('sale_net_amount_member', array['average_ticket_member_amount']),
+        ('sale_gross_amount', array['discount_rate']),
+        ('sale_discount_amount', array['discount_rate']),
+        ('net_sales_amount', array['member_sales_share']),
+        ('net_sales_member_amount', array['member_sales_share', 'spend_per_member_amount']),
+        ('is_complete', array[]::text[])
     ) as computed (part, column_names)
     cross join lateral unnest(array_append(computed.column_names, computed.part)) as column_name
-    union all
-    select
-        other.part,
-        other.part as column_name
-    from unnest(
-        array['net_sales_amount', 'net_sales_member_amount', 'purchasing_members', 'is_complete']
-    ) as other (part)
 ),
 
 final as (

@@ -48,11 +48,24 @@ days as (
         member_id,
         min(business_date) filter (where receipts > 0) as first_purchase_on,
         max(business_date) filter (where receipts > 0) as last_purchase_on,
+        (array_agg(business_date order by business_date) filter (where receipts > 0))[2] as second_purchase_on,
+        (array_agg(first_store_id order by business_date) filter (where receipts > 0))[1] as first_purchase_store_id,
         count(*) filter (where receipts > 0)::integer as purchase_days,
         sum(net_sales_amount) as net_sales_amount
     from {{ ref('int_members__days') }}
     where {{ in_scope('member_id', 'int_members__touched_profiles') }}
     group by member_id
+),
+
+-- a purchase from before the enrolment is the member's, but not what came of enrolling
+since_enrolment as (
+    select
+        days.member_id,
+        min(days.business_date) as first_purchase_on
+    from {{ ref('int_members__days') }} as days
+    inner join members on days.member_id = members.member_id and members.enrolled_on <= days.business_date
+    where days.receipts > 0 and {{ in_scope('days.member_id', 'int_members__touched_profiles') }}
+    group by days.member_id
 ),
 
 final as (
@@ -68,6 +81,9 @@ final as (
         members.recruit_method,
         coalesce(tiers.tier, 'not_fed') as tier,
         days.first_purchase_on,
+        days.first_purchase_store_id,
+        since_enrolment.first_purchase_on as first_purchase_since_enrolment_on,
+        days.second_purchase_on,
         days.last_purchase_on,
         coalesce(days.purchase_days, 0) as purchase_days,
         coalesce(days.net_sales_amount, 0)::numeric(14, 2) as net_sales_amount,
@@ -78,12 +94,20 @@ final as (
                 then 'onboarding'
             else 'stalled'
         end as enrolled_phase,
-        {{ is_valid_stage('stages.stage_code') }} as is_valid
+        {{ is_valid_stage('stages.stage_code') }} as is_valid,
+        coalesce(
+            members.enrolled_on >= reporting.observed_from
+            and members.merged_on is null
+            and (stages.stage_code <> 'X' or members.closed_on is not null),
+            false
+        ) as is_in_cohorts
     from members
     cross join building
+    cross join {{ ref('reporting_period') }} as reporting
     left join stages on members.member_id = stages.member_id
     left join stores on members.member_id = stores.member_id
     left join days on members.member_id = days.member_id
+    left join since_enrolment on members.member_id = since_enrolment.member_id
     left join tiers on members.member_id = tiers.member_id
 )
 

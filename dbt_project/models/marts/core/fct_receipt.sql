@@ -23,6 +23,7 @@ joined as (
         receipts.*,
         coalesce(units.lines, 0) as lines,
         coalesce(units.units, 0) as units,
+        coalesce(units.paid_units, 0) as paid_units,
         coalesce(units.net_sales_amount, 0) as net_sales_amount,
         returned.unqualified_on,
         receipts.receipt_type = 'return' and not exists (
@@ -61,6 +62,7 @@ final as (
         is_sale_unknown,
         lines,
         units,
+        paid_units,
         gross_amount,
         discount_amount,
         net_amount,

@@ -1,0 +1,48 @@
+-- Grain: one row per kind of period (week, month, quarter, year) and period from the one of the first business date to
+-- the one of the as-of date, with the days between which it is measured.
+with reporting as (
+    select * from {{ ref('reporting_period') }}
+),
+
+kinds as (
+    select
+        kind.period_type,
+        kind.length
+    from (
+        values
+        ('week', interval '7 days'),
+        ('month', interval '1 month'),
+        ('quarter', interval '3 months'),
+        ('year', interval '1 year')
+    ) as kind (period_type, length)
+),
+
+periods as (
+    select
+        kinds.period_type,
+        start::date as period_start,
+        (start + kinds.length)::date - 1 as last_day,
+        reporting.as_of_date
+    from reporting
+    cross join kinds
+    cross join
+        generate_series(
+            date_trunc(kinds.period_type, reporting.observed_from::timestamp),
+            reporting.as_of_date::timestamp,
+            kinds.length
+        ) as start
+),
+
+final as (
+    select
+        period_type,
+        period_start,
+        last_day,
+        period_start - 1 as opening_on,
+        least(last_day, as_of_date) as closing_on,
+        least(last_day, as_of_date) - period_start + 1 as days_elapsed,
+        last_day <= as_of_date as is_over
+    from periods
+)
+
+select * from final

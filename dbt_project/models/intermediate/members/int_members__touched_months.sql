@@ -1,0 +1,13 @@
+-- Grain: one row per member and calendar month with a day that this build changed.
+with changed as (
+    {{ changes('int_members__days', ['member_id', 'business_date']) }}
+),
+
+final as (
+    select distinct
+        member_id,
+        date_trunc('month', business_date)::date as month_start
+    from changed
+)
+
+select * from final

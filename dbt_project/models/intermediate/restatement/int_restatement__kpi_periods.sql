@@ -1,0 +1,28 @@
+-- Grain: one row per kind of longer period, period, level (store, region, hq), its id and column of the KPI tables to which
+-- something restated contributes otherwise than before, cause and batch: whatever restates a week that shares a day with
+-- it.
+with weeks as (
+    select * from {{ ref('int_restatement__kpi') }}
+),
+
+kinds as (
+    select period_type
+    from unnest(array['month', 'quarter', 'year']) as period_type
+),
+
+final as (
+    select distinct
+        kinds.period_type,
+        date_trunc(kinds.period_type, edge.day)::date as period_start,
+        weeks.level,
+        weeks.level_id,
+        weeks.column_name,
+        weeks.cause,
+        weeks.batch_id
+    from weeks
+    cross join kinds
+    cross join
+        lateral (values (weeks.week_start::timestamp), (weeks.week_start::timestamp + interval '6 days')) as edge (day)
+)
+
+select * from final
