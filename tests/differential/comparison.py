@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -16,17 +16,6 @@ from tests.reference import day_by_day
 from tests.reference.identity import OPEN_END
 
 ROWS_SHOWN = 5
-MONEY = {
-    "sale_net_amount": "sale_net_cents",
-    "sale_net_amount_member": "sale_net_member_cents",
-    "net_sales_amount": "net_sales_cents",
-    "net_sales_member_amount": "net_sales_member_cents",
-}
-TICKETS = {
-    "average_ticket_amount": "average_ticket_cents",
-    "average_ticket_member_amount": "average_ticket_member_cents",
-}
-RATES = ("growth_rate", "churn_rate", "repurchase_rate", "activity_rate")
 LEGAL = {
     "S02": {"S03"},
     "S03": {"S04", "S08"},
@@ -184,19 +173,10 @@ def _migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatc
 
 
 def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
-    said = day_by_day.kpi_weekly(expected.daily, expected.facts, expected.stores, since=expected.since)
-    for column, cents in (MONEY | TICKETS).items():
-        said[column] = said[cents].map(lambda value: _rounded(value, 100, 2), na_action="ignore")
-    for column in RATES:
-        said[column] = said[column].map(lambda value: _rounded(value, 1, 6), na_action="ignore")
-    counts = [column for column in day_by_day.COUNTS if column not in MONEY.values()]
-    key = ["week_start", "level", "level_id"]
-    columns = [*key, *counts, *MONEY, *TICKETS, *RATES, "days_elapsed"]
-    published = _read(conn, "select * from bi.kpi_weekly")
-    # the mart says by itself when it does not tell them
-    if published["caveats"].str.contains("churn over 12 months: not computed").any():
-        columns = [column for column in columns if column not in ("churn_base_12m", "churned_12m")]
-    yield from _differences("kpi_weekly", published[columns], said[columns], key)
+    for kind, table in (("week", "weekly"), ("month", "monthly"), ("quarter", "quarterly"), ("year", "yearly")):
+        said = day_by_day.as_published(day_by_day.kpi(expected.daily, expected.facts, expected.stores, kind))
+        published = _read(conn, f"select * from bi.kpi_{table}")
+        yield from _differences(f"kpi_{table}", published[said.columns], said, day_by_day.KPI_KEY)
 
 
 def _complete(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -379,7 +359,10 @@ IDENTITIES = {
         having sum(transfer_in) <> sum(transfer_out)
     """,
 }
-ADDITIVE = [column for column in day_by_day.COUNTS if column not in MONEY.values()] + list(MONEY)
+ADDITIVE = [
+    *(column for column in day_by_day.COUNTS if not column.endswith("_cents")),
+    *(column for column in day_by_day.KPI_MONEY if column.startswith(("sale_", "net_sales_"))),
+]
 
 
 def _sums(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -480,8 +463,3 @@ def _or_none(day: date) -> date | None:
 
 def _amount(cents: Any) -> Decimal:
     return Decimal(int(cents)) / 100
-
-
-def _rounded(value: float, divisor: int, places: int) -> Decimal:
-    """As Postgres rounds the numeric quotient; the reference's float is far more exact than the last place."""
-    return (Decimal(repr(float(value))) / divisor).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

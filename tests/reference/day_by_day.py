@@ -43,6 +43,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -99,9 +100,9 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     """One row a receipt that really happened: training, voids and voided receipts are out.
 
     Columns: the key, card_no (empty: anonymous), units (merchandise, thousandths), paid_units (those on lines that
-    cost something), net_cents (merchandise), gross_cents and discount_cents (as the till says them), is_staff_sale, is_wholesale, qualifies_at_sale, and stopped_on: the date from which a
-    qualifying receipt no longer qualifies because all its merchandise units came back (None: it still
-    does).
+    cost something), net_cents (merchandise), gross_cents and discount_cents (as the till says them), is_staff_sale,
+    is_wholesale, qualifies_at_sale, and stopped_on: the date from which a qualifying receipt no longer qualifies
+    because all its merchandise units came back (None: it still does).
     """
     heads = pd.DataFrame(
         {
@@ -603,9 +604,10 @@ def kpi(
 ) -> pd.DataFrame:
     """One row per period of a kind (week, month, quarter, year) × level (store, region, hq) × level_id.
 
-    Every store is in every period (from ``since``). deeds: (card_no, day) of deliberate events and replies. Counts are whole numbers, money whole cents (``*_cents``), rates floats; what cannot be known is
-    missing: churned_lapse, churn_rate, churn_base_12m and churned_12m before a year of data, rates with a
-    zero denominator. Regions: a store without one is in ``not_fed``.
+    Every store is in every period (from ``since``). deeds: (card_no, day) of deliberate events and replies. Counts are
+    whole numbers, money whole cents (``*_cents``), rates floats; what cannot be known is missing: churned_lapse,
+    churn_rate, churn_base_12m and churned_12m before a year of data, rates with a zero denominator. Regions: a store
+    without one is in ``not_fed``.
     """
     at, leaving = _by_day(daily), _leaving(daily)
     nobody = daily.iloc[:0].set_index("card_no")
@@ -723,6 +725,55 @@ def kpi(
     table["attach_rate"] = rate(table["sale_receipts_multi_unit"], table["sale_receipts"])
     table["discount_rate"] = rate(table["sale_discount_cents"], table["sale_gross_cents"])
     return table
+
+
+KPI_MONEY = {
+    "sale_net_amount": "sale_net_cents",
+    "sale_net_amount_member": "sale_net_member_cents",
+    "sale_gross_amount": "sale_gross_cents",
+    "sale_discount_amount": "sale_discount_cents",
+    "net_sales_amount": "net_sales_cents",
+    "net_sales_member_amount": "net_sales_member_cents",
+    "average_ticket_amount": "average_ticket_cents",
+    "average_ticket_member_amount": "average_ticket_member_cents",
+    "spend_per_member_amount": "spend_per_member_cents",
+}
+KPI_RATES = (
+    "growth_rate",
+    "net_growth_rate",
+    "churn_rate",
+    "churn_rate_12m",
+    "repurchase_rate",
+    "activity_rate",
+    "engagement_rate",
+    "member_sales_share",
+    "member_receipt_share",
+    "anonymous_rate",
+    "attach_rate",
+    "discount_rate",
+)
+KPI_KEY = ["period_start", "level", "level_id"]
+
+
+def rounded(value: Fraction | float | int, divisor: int, places: int) -> Decimal:
+    """As Postgres rounds a numeric quotient; a float here is far more exact than the last place."""
+    return (Decimal(repr(float(value))) / divisor).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
+def as_published(table: pd.DataFrame) -> pd.DataFrame:
+    """What ``kpi`` says, in the columns and types of the published KPI tables."""
+    said = table[KPI_KEY + ["days_elapsed"]].copy()
+    cents = set(KPI_MONEY.values())
+    for column in COUNTS:
+        if column not in cents and column != "sale_units":
+            said[column] = table[column]
+    for column, of_cents in KPI_MONEY.items():
+        said[column] = table[of_cents].map(lambda value: rounded(value, 100, 2), na_action="ignore")
+    for column in KPI_RATES:
+        said[column] = table[column].map(lambda value: rounded(value, 1, 6), na_action="ignore")
+    said["sale_units"] = table["sale_units"].map(lambda value: rounded(value, 1000, 3))
+    said["units_per_receipt"] = table["units_per_receipt"].map(lambda value: rounded(value, 1, 4), na_action="ignore")
+    return said
 
 
 def _stands_at(stopped_on: pd.Series, day: date) -> pd.Series:
