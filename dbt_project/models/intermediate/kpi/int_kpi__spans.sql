@@ -16,94 +16,111 @@ with moves as (
 standings as (
     select
         member_id,
-        after_stage_code as stage_code,
         after_store_id as store_id,
-        daterange(
-            moved_on, lead(moved_on, 1, date '9999-12-31') over (partition by member_id order by moved_on)
-        ) as period
+        {{ is_valid_stage('after_stage_code') }} as is_valid,
+        {{ is_churn_base_stage('after_stage_code') }} as is_churn_base,
+        moved_on as valid_from,
+        lead(moved_on, 1, date '9999-12-31') over (partition by member_id order by moved_on) as valid_to
     from moves
 ),
 
-leavings as (
+-- who may count for a measure, and in which store
+candidates as (
     select
         member_id,
-        range_agg(daterange(moved_on, moved_on + 365)) as periods
-    from moves
-    where
-        (after_is_lapsed and before_is_lapsed is distinct from true)
-        or (after_is_closed and before_is_closed is distinct from true)
-    group by member_id
-),
-
-year_ago as (
-    select
-        member_id,
+        'engaged_30' as measure,
         store_id,
-        daterange(lower(period) + 365, least(upper(period), date '9998-01-01') + 365) as period
+        valid_from,
+        valid_to
     from standings
-    where {{ is_churn_base_stage('stage_code') }}
+    where is_valid
+    union all
+    select
+        member_id,
+        'churned_12m' as measure,
+        store_id,
+        valid_from + 365 as valid_from,
+        least(valid_to, date '9998-01-01') + 365 as valid_to
+    from standings
+    where is_churn_base
 ),
 
 deeds as (
     select
         member_id,
-        business_date
+        'engaged_30' as measure,
+        business_date as done_on,
+        30 as counts_for
     from {{ ref('fct_app_event_day') }}
     where is_deliberate and member_id is not null and {{ in_scope('member_id', 'int_kpi__touched_span_members') }}
     union
     select
         contacts.member_id,
+        'engaged_30' as measure,
         {{ business_date(
             'contacts.replied_at',
             app_clock('timezone', "'Asia/Shanghai'"),
             app_clock('day_cutoff', "time '00:00'")
-        ) }} as business_date
+        ) }} as done_on,
+        30 as counts_for
     from {{ ref('fct_contact') }} as contacts
     where
         contacts.replied_at is not null
         and contacts.member_id is not null
         and {{ in_scope('contacts.member_id', 'int_kpi__touched_span_members') }}
-),
-
-engagements as (
+    union
     select
         member_id,
-        range_agg(daterange(business_date, business_date + 30)) as periods
-    from deeds
-    group by member_id
+        'churned_12m' as measure,
+        moved_on as done_on,
+        365 as counts_for
+    from moves
+    where
+        (after_is_lapsed and before_is_lapsed is distinct from true)
+        or (after_is_closed and before_is_closed is distinct from true)
 ),
 
-overlaps as (
+-- deeds whose days touch are one stretch
+marked as (
     select
-        standings.member_id,
-        'engaged_30' as measure,
-        standings.store_id,
-        range_agg(datemultirange(standings.period) * engagements.periods) as periods
-    from standings
-    inner join engagements on standings.member_id = engagements.member_id
-    where {{ is_valid_stage('standings.stage_code') }} and engagements.periods && standings.period
-    group by standings.member_id, standings.store_id
-    union all
+        deeds.*,
+        coalesce(
+            done_on > lag(done_on) over (partition by member_id, measure order by done_on) + counts_for, true
+        ) as is_start
+    from deeds
+),
+
+numbered as (
     select
-        year_ago.member_id,
-        'churned_12m' as measure,
-        year_ago.store_id,
-        range_agg(datemultirange(year_ago.period) * leavings.periods) as periods
-    from year_ago
-    inner join leavings on year_ago.member_id = leavings.member_id
-    where leavings.periods && year_ago.period
-    group by year_ago.member_id, year_ago.store_id
+        marked.*,
+        sum(is_start::integer) over (partition by member_id, measure order by done_on) as stretch_no
+    from marked
+),
+
+stretches as (
+    select
+        member_id,
+        measure,
+        min(done_on) as valid_from,
+        max(done_on + counts_for) as valid_to
+    from numbered
+    group by member_id, measure, stretch_no
 ),
 
 final as (
     select
-        overlaps.member_id,
-        overlaps.measure,
-        overlaps.store_id,
-        lower(period) as valid_from,
-        upper(period) as valid_to
-    from overlaps
-    cross join lateral unnest(overlaps.periods) as period
+        candidates.member_id,
+        candidates.measure,
+        candidates.store_id,
+        greatest(candidates.valid_from, stretches.valid_from) as valid_from,
+        least(candidates.valid_to, stretches.valid_to) as valid_to
+    from candidates
+    inner join stretches
+        on
+            candidates.member_id = stretches.member_id
+            and candidates.measure = stretches.measure
+            and candidates.valid_from < stretches.valid_to
+            and candidates.valid_to > stretches.valid_from
 )
 
 select * from final

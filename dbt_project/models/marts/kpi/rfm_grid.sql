@@ -16,7 +16,8 @@ score_of as (
     select
         dimension,
         score,
-        numrange(from_value, lead(from_value) over (partition by dimension order by from_value)) as reached
+        from_value,
+        lead(from_value, 1, 1e12) over (partition by dimension order by from_value) as below
     from scores
 ),
 
@@ -40,9 +41,21 @@ scored as (
         count(*) as members,
         sum(buyers.spend_365_amount) as net_amount
     from buyers
-    inner join score_of as r_scores on r_scores.dimension = 'r' and r_scores.reached @> buyers.days_since_purchase::numeric
-    inner join score_of as f_scores on f_scores.dimension = 'f' and f_scores.reached @> buyers.purchase_days_365::numeric
-    inner join score_of as m_scores on m_scores.dimension = 'm' and m_scores.reached @> buyers.share_of_threshold
+    inner join score_of as r_scores
+        on
+            r_scores.dimension = 'r'
+            and buyers.days_since_purchase >= r_scores.from_value
+            and buyers.days_since_purchase < r_scores.below
+    inner join score_of as f_scores
+        on
+            f_scores.dimension = 'f'
+            and buyers.purchase_days_365 >= f_scores.from_value
+            and buyers.purchase_days_365 < f_scores.below
+    inner join score_of as m_scores
+        on
+            m_scores.dimension = 'm'
+            and buyers.share_of_threshold >= m_scores.from_value
+            and buyers.share_of_threshold < m_scores.below
     group by buyers.month_start, r_scores.score, f_scores.score, m_scores.score
 ),
 
