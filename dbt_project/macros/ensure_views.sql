@@ -1,13 +1,13 @@
 {#
 Create or replace the model's views, of which there is one a schema, only when their definition changed: replacing takes a
 lock that waits for every reader of the view and makes later readers wait behind it. Docs alone are written anew in place.
-definitions: schema -> the view's SELECT.
+definitions: schema -> the view's SELECT. first: SQL that runs before, in the same statement.
 #}
-{% macro ensure_views(definitions) %}
+{% macro ensure_views(definitions, first='') %}
     {%- set docs = model.description ~ model.columns.values() | map(attribute='description') | join('|') -%}
     {%- set known = {} -%}
     {%- for row in run_query(
-        "select schema_name, fingerprint from release.view_fingerprint where view_name = '" ~ model.alias
+        first ~ "select schema_name, fingerprint from release.view_fingerprint where view_name = '" ~ model.alias
         ~ "' and to_regclass(format('%I.%I', schema_name, view_name)) is not null") -%}
         {%- do known.update({row[0]: row[1]}) -%}
     {%- endfor -%}

@@ -75,13 +75,11 @@ column (`is distinct from`), not by a stored hash, which would close every row w
         {{ versioned__create_indexes(table, key) }}
         {%- endif -%}
     {%- endcall %}
-    {% do versioned__analyze(table.open, building[0][0]) %}
-
     {%- set select_names = 'select ' ~ names | join(', ') -%}
     {% do ensure_views({
         'marts': select_names ~ ' from ' ~ table.open,
         'bi': select_names ~ ' from ' ~ table.parent ~ ' where ' ~ released_rows(group_name),
-    }) %}
+    }, first=versioned__analyze_sql(table.open, building[0][0])) %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
@@ -253,11 +251,14 @@ In an expression, published_until is the as-of date of the group's release befor
 
 {# The planner needs to know of a table that was filled or has changed much; a day's rows change nothing for it, and
 looking at a large table takes longer than writing them. #}
-{% macro versioned__analyze(open_table, release_id) %}
-    {% do run_query(
-        "do $do$ begin if (select c.reltuples < 100000 or (select count(*) from " ~ open_table ~ " where _from_release = "
-        ~ release_id ~ ") > c.reltuples / 20 from pg_class as c where c.oid = '" ~ open_table
-        ~ "'::regclass) then analyze " ~ open_table ~ "; end if; end $do$") %}
+{% macro versioned__analyze_sql(open_table, release_id) -%}
+    do $do$ begin
+        if (
+            select c.reltuples < 100000
+                or (select count(*) from {{ open_table }} where _from_release = {{ release_id }}) > c.reltuples / 20
+            from pg_class as c where c.oid = '{{ open_table }}'::regclass
+        ) then analyze {{ open_table }}; end if;
+    end $do$;
 {% endmacro %}
 
 

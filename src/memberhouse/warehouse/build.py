@@ -178,12 +178,19 @@ def _build(
         project_sha256 = _project_sha256(settings.project_root)
         seeds_stand = not full_refresh and _last_build_loaded_seeds(conn, project_sha256)
         release_id = _open_release(conn, as_of, full_refresh, project_sha256)
+        ((building,),) = conn.execute("select to_jsonb(b) from release.building as b").fetchall()
         conn.commit()
         step.detail["release_id"] = release_id
         left_out = ["--exclude", "resource_type:seed"] if seeds_stand else []
         try:
             results = dbt.invoke(
-                settings, "build", "--exclude-resource-type", "unit_test", *left_out, progress=progress
+                settings,
+                "build",
+                "--exclude-resource-type",
+                "unit_test",
+                *left_out,
+                building=building,
+                progress=progress,
             )
         except RuntimeError as error:
             _raise_if_lost(conn, release_id, [str(error)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,9 +45,12 @@ class NodeResult:
         return self.status in {"error", "fail", "runtime error"}
 
 
-def invoke(settings: Settings, *arguments: str, progress: Progress | None = None) -> list[NodeResult]:
+def invoke(
+    settings: Settings, *arguments: str, building: Mapping[str, Any] | None = None, progress: Progress | None = None
+) -> list[NodeResult]:
     """Run a dbt command such as ``build`` and return a result a node.
 
+    building: the row of release.building, for the macro of that name; without it, the macro asks the database.
     Raises RuntimeError when dbt did not get as far as running nodes (a parse error, no connection).
     The target and log folders are ``<home>/dbt``; the parsed project is kept there, which makes the
     next start a matter of a second.
@@ -55,7 +59,7 @@ def invoke(settings: Settings, *arguments: str, progress: Progress | None = None
 
     # dbt's own start-up message and usage statistics
     os.environ["DO_NOT_TRACK"] = "1"
-    with _connection_in_environment(settings):
+    with _environment(settings, building):
         runner = dbtRunner(callbacks=[_reporter(progress)] if progress else [])
         result = runner.invoke(
             [
@@ -116,8 +120,8 @@ def _reporter(progress: Progress) -> Callable[[Any], None]:
 
 
 @contextmanager
-def _connection_in_environment(settings: Settings) -> Iterator[None]:
-    """``profiles.yml`` reads the connection from MEMBERHOUSE_PG_*."""
+def _environment(settings: Settings, building: Mapping[str, Any] | None) -> Iterator[None]:
+    """``profiles.yml`` reads the connection from MEMBERHOUSE_PG_*; a var instead would have dbt parse all anew."""
     parts = conninfo_to_dict(db.database_url(settings))
     wanted = {
         "MEMBERHOUSE_PG_HOST": str(parts.get("host") or "localhost"),
@@ -126,6 +130,7 @@ def _connection_in_environment(settings: Settings) -> Iterator[None]:
         # dbt scrubs from its logs every variable with this prefix
         "DBT_ENV_SECRET_MEMBERHOUSE_PG_PASSWORD": str(parts.get("password") or ""),
         "MEMBERHOUSE_PG_DBNAME": str(parts.get("dbname") or ""),
+        "MEMBERHOUSE_BUILDING": json.dumps(building) if building else "",
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
