@@ -169,7 +169,11 @@ def run(models: Sequence[Model], conn: duckdb.DuckDBPyConnection) -> dict[str, f
         statements = list(_statements(model, release_id, lambda select: conn.execute(select).fetchall()[0][0]))
         begun = time.perf_counter()
         for statement in statements:
-            conn.execute(statement)
+            try:
+                conn.execute(statement)
+            except duckdb.Error as error:
+                error.add_note(f"DuckDB was making {model.name}.")
+                raise
         seconds[model.name] = time.perf_counter() - begun
     return seconds
 

@@ -9,6 +9,8 @@
     'valid_members', 'churn_base', 'active_members', 'purchasers_365', 'repeat_purchasers_365', 'engaged_members_30',
     'churned_12m',
 ] %}
+{%- set types = {'day': 'date', 'store_id': 'text'} %}
+{%- for measure in measures %}{% do types.update({measure: 'integer'}) %}{% endfor %}
 
 with bounds as (
     select
@@ -91,9 +93,8 @@ flows as (
         published.store_id,
         published.{{ measures | join(',\n        published.') }}
     from first_day
-    inner join ({{ published_rows('int_kpi__day_members', dict(
-        [('day', 'date'), ('store_id', 'text')] + measures | zip(['integer'] * 7) | list
-    )) }}) as published on first_day.day - 1 = published.day
+    inner join ({{ published_rows('int_kpi__day_members', types) }}) as published
+        on first_day.day - 1 = published.day
     where not first_day.is_very_first
     {%- endif %}
 ),

@@ -1,5 +1,12 @@
--- Grain: one row per entry that takes points and lot that it takes from. What names a lot takes from that one first;
+-- Grain: one row per holder, entry that takes points and lot that it takes from. What names a lot takes from that one first;
 -- the rest, in the order of entry, from the oldest lots that have points left. What no lot can give is overdrawn.
+{{ config(
+    unique_key=['holder_id', 'entry_id', 'lot_id'],
+    scope={'columns': ['holder_id'], 'relation': 'int_points__touched_holders'},
+    lookups=[['business_date']],
+) }}
+-- depends_on: {{ ref('int_points__touched_holders') }}
+
 with movements as (
     select * from {{ ref('int_points__movements') }}
 ),
@@ -123,13 +130,34 @@ overdrawn as (
     where takes.points > 0 and takes.take_to > coalesce(holdings.points, 0)
 ),
 
-final as (
+parts as (
     select * from named_takings
     where points > 0
     union all
     select * from oldest_takings
     union all
     select * from overdrawn
+),
+
+final as (
+    select
+        parts.holder_id,
+        parts.entry_id,
+        parts.lot_id,
+        movements.entry_type,
+        movements.business_date,
+        lots.earned_on,
+        sum(parts.points)::bigint as points
+    from parts
+    inner join movements on parts.entry_id = movements.entry_id
+    left join lots on parts.holder_id = lots.holder_id and parts.lot_id = lots.lot_id
+    group by
+        parts.holder_id,
+        parts.entry_id,
+        parts.lot_id,
+        movements.entry_type,
+        movements.business_date,
+        lots.earned_on
 )
 
 select * from final

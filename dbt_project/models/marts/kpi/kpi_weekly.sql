@@ -4,6 +4,7 @@
     unique_key=['week_start', 'level', 'level_id'],
     scope={'columns': ['period_type', 'period_start'], 'relation': 'int_kpi__scope_periods'},
 ) }}
+-- depends_on: {{ ref('int_kpi__scope_periods') }}
 
 with figures as (
     select * from {{ ref('int_kpi__period_figures') }}

@@ -4,6 +4,7 @@
     unique_key=['month_start', 'level', 'level_id'],
     scope={'columns': ['month_start'], 'relation': 'int_kpi__scope_months'},
 ) }}
+-- depends_on: {{ ref('int_kpi__scope_months') }}
 
 with buyers as (
     select

@@ -3,6 +3,7 @@
     unique_key=['as_of_date', 'r_score', 'f_score', 'm_score'],
     scope={'columns': ['month_start'], 'relation': 'int_kpi__scope_months'},
 ) }}
+-- depends_on: {{ ref('int_kpi__scope_months') }}
 
 with thresholds as (
     select * from {{ ref('loyal_threshold') }}

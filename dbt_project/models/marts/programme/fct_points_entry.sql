@@ -3,7 +3,7 @@
     unique_key=['entry_id'],
     scope={'columns': ['entry_id'], 'relation': 'int_facts__touched_points_entries'},
     fed_by=['app__points_entries'],
-    lookups=[['card_no'], ['account_id'], ['holder_id']],
+    lookups=[['card_no'], ['account_id'], ['holder_id'], ['business_date']],
 ) }}
 
 with entries as (

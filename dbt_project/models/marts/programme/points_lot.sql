@@ -4,7 +4,7 @@
     unique_key=['holder_id', 'lot_id'],
     scope={'columns': ['holder_id'], 'relation': 'int_points__touched_holders'},
     fed_by=['app__points_entries'],
-    lookups=[['member_id']],
+    lookups=[['member_id'], ['earned_on']],
 ) }}
 
 with given as (
@@ -13,6 +13,7 @@ with given as (
 
 takings as (
     select * from {{ ref('int_points__takings') }}
+    where {{ in_scope('holder_id', 'int_points__touched_holders') }}
 ),
 
 holders as (
