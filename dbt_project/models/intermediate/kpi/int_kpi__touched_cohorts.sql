@@ -36,10 +36,10 @@ calendar as (
 touched_months as (
     select month_start from months
     union
-    select date_trunc('month', step.to_date)::date from step
-    union
-    select date_trunc('month', step.from_date)::date from step
-    where step.from_date is not null
+    -- months that began or ended since, whether anybody bought in them or not
+    select calendar.month_start
+    from calendar
+    inner join step on calendar.month_start >= date_trunc('month', step.from_date::timestamp)
 ),
 
 final as (
