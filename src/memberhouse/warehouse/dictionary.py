@@ -1,5 +1,6 @@
 """Writes docs/metrics.md, the dictionary of what is published, from the models' own descriptions.
 
+A description has two lines: English, then Chinese.
 `python -m memberhouse.warehouse.dictionary` writes it; a test fails when it is not current.
 """
 
@@ -38,14 +39,14 @@ def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
         "",
         "## The five key metrics 五项关键数据",
         "",
-        "| Column | Meaning |",
-        "|---|---|",
+        "| Column | Meaning | 含义 |",
+        "|---|---|---|",
     ]
     tables = {area: list(_tables(project, area)) for area in _AREAS}
     (kpi,) = (table for table in tables["kpi"] if table["name"] == "kpi_weekly")
     keys = ("growth_rate", "churn_rate", "repurchase_rate", "average_ticket_amount", "activity_rate")
     by_name = {column["name"]: column for column in kpi["columns"]}
-    lines += [f"| `{name}` | {by_name[name]['description']} |" for name in keys]
+    lines += [f"| `{name}` | {' | '.join(_languages(by_name[name]))} |" for name in keys]
     lines += [
         "",
         "## Lifecycle stages 会员全生命周期",
@@ -113,13 +114,20 @@ def page(project: Path = PROJECT_ROOT / "dbt_project") -> str:
     for area, title in _AREAS.items():
         lines += ["", f"## {title}"]
         for table in tables[area]:
-            lines += ["", f"### {table['name']}", "", table["description"].strip(), ""]
-            lines += ["| Column | Type | Meaning |", "|---|---|---|"]
+            english, chinese = _languages(table)
+            lines += ["", f"### {table['name']}", "", english, "", chinese, ""]
+            lines += ["| Column | Type | Meaning | 含义 |", "|---|---|---|---|"]
             lines += [
-                f"| `{column['name']}` | {column['data_type']} | {column['description'].strip()} |"
+                f"| `{column['name']}` | {column['data_type']} | {' | '.join(_languages(column))} |"
                 for column in table["columns"]
             ]
     return "\n".join(lines) + "\n"
+
+
+def _languages(described: dict[str, Any]) -> tuple[str, str]:
+    """The description of a model or column in English and in Chinese."""
+    english, _, chinese = described["description"].strip().partition("\n")
+    return english, chinese
 
 
 def _seed(project: Path, name: str) -> list[dict[str, str]]:
