@@ -19,6 +19,7 @@ final as (
     from months
     where
         months.last_day in (select touched.day from {{ ref('int_kpi__touched_days') }} as touched)
+        or exists (select 1 from {{ ref('int_kpi__changed_stores') }})
         or exists (
             select 1 from gap_days
             where

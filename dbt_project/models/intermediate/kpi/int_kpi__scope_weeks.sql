@@ -12,22 +12,6 @@ sales as (
     {{ changes('int_receipts__store_days', ['business_date']) }}
 ),
 
--- a region, a store, when it is open, or the first day of all concerns every week
-stores as (
-    {{ changes('dim_store', ['store_id', 'region', 'opened_on', 'closed_on']) }}
-),
-
-moved_stores as (
-    select
-        store_id,
-        region,
-        opened_on,
-        closed_on
-    from stores
-    group by store_id, region, opened_on, closed_on
-    having count(*) = 1
-),
-
 periods as (
     {{ changes('reporting_period', ['observed_from']) }}
 ),
@@ -57,7 +41,7 @@ found as (
     select weeks.week_start
     from weeks
     where
-        exists (select 1 from moved_stores)
+        exists (select 1 from {{ ref('int_kpi__changed_stores') }})
         or exists (select 1 from first_days)
         or exists (select 1 from batches where source = 'reference' and feed = 'store_closures')
 ),

@@ -8,12 +8,12 @@ with reporting as (
 cohorts as (
     select
         date_trunc('week', enrolled_on)::date as cohort_week,
-        recruit_store_id as store_id,
+        coalesce(recruit_store_id, 'APP') as store_id,
         count(*) as enrolled,
         count(*) filter (where first_purchase_since_enrolment_on - enrolled_on <= 90) as first_purchase_90d
     from {{ ref('dim_member') }}
     where is_in_cohorts
-    group by date_trunc('week', enrolled_on), recruit_store_id
+    group by date_trunc('week', enrolled_on), coalesce(recruit_store_id, 'APP')
 ),
 
 final as (

@@ -19,7 +19,7 @@ referees as (
     select distinct
         members.member_id,
         members.enrolled_on,
-        members.recruit_store_id,
+        coalesce(members.recruit_store_id, 'APP') as store_id,
         members.first_purchase_since_enrolment_on
     from {{ ref('fct_referral') }} as referrals
     inner join members on referrals.referee_member_id = members.member_id
@@ -34,7 +34,7 @@ referees as (
 final as (
     select
         date_trunc('week', referees.enrolled_on)::date as cohort_week,
-        referees.recruit_store_id as store_id,
+        referees.store_id,
         count(*)::integer as referees,
         (count(*) filter (where referees.first_purchase_since_enrolment_on - referees.enrolled_on <= 90))::integer
             as purchased_90d,
@@ -48,7 +48,7 @@ final as (
         end as conversion_rate
     from referees
     cross join reporting
-    group by date_trunc('week', referees.enrolled_on), referees.recruit_store_id
+    group by date_trunc('week', referees.enrolled_on), referees.store_id
 )
 
 select * from final
