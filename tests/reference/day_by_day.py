@@ -248,6 +248,8 @@ DAILY_COLUMNS = (
     "stage_code",
     "is_valid",
     "is_closed",
+    "is_blocked",
+    "is_staff",
     "is_test",
     "r",
     "n",
@@ -298,8 +300,8 @@ def stages_by_day(
 ) -> pd.DataFrame:
     """One row per member per day from the day it is known to ``as_of``: the day at its close.
 
-    Columns: day, card_no, stage_code, is_valid, is_closed, is_test, r (days since the last purchase day;
-    missing: none), n, n365, spend365_cents, long_gap_days and long_gap_end (the latest gap of at least
+    Columns: day, card_no, stage_code, is_valid, is_closed, is_blocked, is_staff, is_test, r (days since the last
+    purchase day; missing: none), n, n365, spend365_cents, long_gap_days and long_gap_end (the latest gap of at least
     180 days; missing: none), loyal_threshold_cents (of the day's quarter; missing: none), enrolled_on,
     merged_on (9999-12-31: never), service_store_id.
 
@@ -413,6 +415,8 @@ def stages_by_day(
             "stage_code": stage,
             "is_valid": valid,
             "is_closed": flags["closed"],
+            "is_blocked": flags["blocked"],
+            "is_staff": flags["staff"],
             "is_test": flags["test"],
             "r": np.where(n > 0, r, np.nan),
             "n": n,
