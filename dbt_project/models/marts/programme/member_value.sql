@@ -1,6 +1,6 @@
 -- Grain: one row per valid member with a purchase day.
--- Whole in each build, because a rank is everybody's: it reads a row a member, and writes those that changed. Members who
--- are alike in all that they are ranked by share a decile: no id decides.
+-- Whole in each build, because a rank is everybody's: it reads a row a member, and writes those that changed. Members
+-- who are alike in all that they are ranked by share a decile: no id decides.
 {{ config(unique_key=['member_id'], fed_by=['pos__receipts']) }}
 
 with building as (
