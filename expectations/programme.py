@@ -48,6 +48,29 @@ _SUITES = {
             notes="A move that nobody made is no row, and nobody moves less than once.",
         ),
     ],
+    "marts.member_value": [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="p_alive",
+            min_value=0,
+            max_value=1,
+            severity="critical",
+            notes="A probability outside 0 to 1 is a fit that went astray; its other scores are worth as little.",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="expected_purchases_12m",
+            min_value=0,
+            max_value=365,
+            severity="critical",
+            notes="Nobody buys on more days than the year has, and campaigns are cut by this number.",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="expected_value_12m",
+            min_value=0,
+            max_value=1_000_000,
+            severity="warning",
+            notes="A member of whom a million is expected is a till's own card, or a wrong amount.",
+        ),
+    ],
 }
 
 # a mart that the project does not have is nothing to judge; one that it has and that is missing holds the release

@@ -348,6 +348,18 @@ def build(as_of: date, full_refresh: bool) -> None:
     click.echo(f"Release {release_id} built as of {as_of}. Next: memberhouse gate")
 
 
+@cli.command()
+@_as_of
+def value(as_of: date) -> None:
+    """Fit what members will buy to what is published, and score each; the next build publishes the scores.
+
+    Says why, and changes nothing, where the history is too short or the members are too few for a model.
+    """
+    from memberhouse.value import fit
+
+    click.echo(fit(Settings.from_env(), as_of).summary)
+
+
 @cli.command("gate")
 def gate_command() -> None:
     """Judge the newest candidate release."""

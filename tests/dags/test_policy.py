@@ -87,6 +87,7 @@ def test_assets_connect_the_dags(bag: Any) -> None:
     assert type(bag.dags["build_warehouse"].schedule).__name__ == "AssetAny"
     assert hands_on("build_warehouse") == {"release_core": ["bi_core"], "release_programme": ["bi_programme"]}
     assert starts("weekly_member_report") == {"bi_core"}
+    assert starts("fit_member_value") == {"bi_core"}
 
 
 def test_each_group_is_built_judged_and_released_and_only_its_own_success_passes(bag: Any) -> None:

@@ -406,6 +406,54 @@ class TestWeeklyReport:
         assert written == [(date(2017, 6, 7), "en"), (date(2017, 6, 7), "zh")]
 
 
+class TestMemberValue:
+    @pytest.fixture(autouse=True)
+    def fitted(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[date] = []
+        self.done: set[date] = set()
+        self.version: int | None = 3
+
+        def fit(settings: Any, as_of: date) -> Any:
+            self.asked.append(as_of)
+            return SimpleNamespace(model_version=self.version, summary=f"as of {as_of}")
+
+        monkeypatch.setattr("memberhouse.value.fit", fit)
+        monkeypatch.setattr("memberhouse.value.is_fitted", lambda settings, as_of: as_of in self.done)
+
+    def run(self, task: Any, published: str | None = None, as_of: str | None = None) -> str:
+        fit = task("fit_member_value", "fit")
+        return fit(params={"as_of": as_of}, triggering_asset_events=events(published) if published else {})
+
+    @pytest.mark.parametrize("published", ["2017-12-24", "2017-12-25", "2017-12-30"])
+    def test_it_is_fitted_as_of_the_sunday_that_closed_the_newest_finished_week(
+        self, task: Any, published: str
+    ) -> None:
+        assert self.run(task, published) == "as of 2017-12-24"
+
+    def test_a_week_that_has_its_model_is_skipped_and_by_hand_it_is_not(self, task: Any) -> None:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        self.done = {date(2017, 12, 24)}
+        with pytest.raises(AirflowSkipException, match="2017-12-24"):
+            self.run(task, "2017-12-27")
+        assert self.asked == []
+        self.run(task, as_of="2017-12-24")
+        assert self.asked == [date(2017, 12, 24)]
+
+    def test_without_a_model_it_is_skipped_with_the_reason(self, task: Any) -> None:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        self.version = None
+        with pytest.raises(AirflowSkipException, match="as of 2017-12-31"):
+            self.run(task, "2017-12-31")
+
+    def test_by_hand_it_needs_a_date(self, task: Any) -> None:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        with pytest.raises(AirflowFailException, match="needs the parameter as_of"):
+            self.run(task)
+
+
 def failed(shared: ModuleType, error: BaseException) -> None:
     where = SimpleNamespace(dag_id="build_warehouse", task_id="build")
     shared.tell_failure({"task_instance": where, "exception": error, "run_id": "r"})

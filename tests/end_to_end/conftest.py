@@ -168,7 +168,8 @@ def at_once(published_day: Day) -> AtOnce:
     days = [LAST_DAY - timedelta(days=n) for n in (3, 2, 1)]
     for number, day in enumerate(days, 1):
         land_late_sale(landing, settings, day, Decimal(number))
-    _wait_until(lambda: not _unfinished(settings, "weekly_member_report"), "the report is written")
+    for dag_id in ("weekly_member_report", "fit_member_value"):  # a database in use can't be copied
+        _wait_until(lambda dag_id=dag_id: not _unfinished(settings, dag_id), f"{dag_id} has ended")
     one_after_the_other = _one_after_the_other(settings, landing, until=(days[1], LAST_DAY))
     before = len(builds(settings))
 

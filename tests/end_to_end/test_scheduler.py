@@ -67,6 +67,14 @@ def test_a_published_sunday_leaves_the_weeks_report(published_day: Day) -> None:
     assert "2017-W52" in page.read_text(encoding="utf-8")
 
 
+def test_a_published_sunday_leaves_the_weeks_model(published_day: Day) -> None:
+    fitted = "select as_of_date::text, members > 2000, holdout_weeks from scoring.model"
+    end = time.monotonic() + 120
+    while not rows(published_day.settings, fitted) and time.monotonic() < end:
+        time.sleep(1)
+    assert rows(published_day.settings, fitted) == [("2017-12-31", True, 26)]
+
+
 def test_no_later_day_is_scheduled_for_data_that_has_ended(published_day: Day) -> None:
     api = airflow.Api(published_day.settings)
     for dag_id in ("ingest_pos", "ingest_app"):

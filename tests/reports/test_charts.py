@@ -38,6 +38,14 @@ def test_incomplete_weeks_are_faint() -> None:
     assert len(re.findall(r'<path [^>]*opacity="1"', svg)) == 2
 
 
+def test_a_calibration_has_a_point_for_each_group_and_line_and_its_last_group_is_that_many_or_more() -> None:
+    svg = charts.calibration([(0, 0.2, 0.2), (1, 0.5, 0.7), (7, 6.2, 6.4)], charts.ACROSS[1], "predicted & actual")
+    for colour in (charts.PREDICTED_COLOUR, charts.MEMBER_COLOUR):
+        assert len(re.findall(f'<path [^>]*fill="{colour}"', svg)) == 3 + 1  # the legend has one, too
+    assert all(f">{label}<" in svg for label in ("0", "1", "7+", "predicted", "actual"))
+    assert 'aria-label="predicted &amp; actual"' in svg
+
+
 @pytest.mark.parametrize("values", [(1, 2, 3), (2, 2, 2)])
 def test_a_trend_stays_within_its_frame(values: tuple[int, ...]) -> None:
     svg = charts.trend([Decimal(value) for value in values], "trend")

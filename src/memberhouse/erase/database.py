@@ -221,6 +221,14 @@ def _table(
         )
     if schema in _DERIVED:
         return Table(schema, name, types, ids=rest, texts=rest, receipt=receipt)
+    if schema == "scoring":
+        return Table(
+            schema,
+            name,
+            types,
+            ids=tuple(column for column in types if _NAMES_MEMBER.fullmatch(column)),
+            unknown=tuple(column for column in types if not _NAMES_MEMBER.fullmatch(column)),
+        )
     if schema == "quarantine":
         return Table(schema, name, types, texts=tuple(types))
     if schema in ("ops", "release"):

@@ -31,6 +31,7 @@ STAGE_COLOURS = {
     "X": "#dddddd",
 }
 MEMBER_COLOUR, ANONYMOUS_COLOUR = "#117733", "#a7adb5"
+PREDICTED_COLOUR = "#aa4499"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,36 @@ def net_sales(weeks: Sequence[tuple[date, Decimal, Decimal, bool]], size: Size, 
             ),
             opacity=alt.Opacity("solid:N", legend=None).scale(domain=[True, False], range=[1, 0.35]),
             order=alt.Order("place:Q"),
+        )
+    )
+    return _svg(chart, size, alternative)
+
+
+def calibration(groups: Sequence[tuple[int, float, float]], size: Size, alternative: str) -> str:
+    """Two lines over the number of repeat purchase days before a hold-out: the purchase days of a member in it that a
+    model predicted, dashed, and those that came.
+
+    groups: (repeat purchase days, predicted, actual), a row each of bi.value_calibration; the last stands for that many
+    or more.
+    """
+    most = max(repeats for repeats, *_ in groups)
+    names = [f"{repeats}+" if repeats == most else str(repeats) for repeats, *_ in groups]
+    rows = [
+        {"repeats": name, "days": days, "which": which}
+        for name, (_, predicted, actual) in zip(names, groups, strict=True)
+        for which, days in (("predicted", predicted), ("actual", actual))
+    ]
+    which = alt.Color("which:N").scale(domain=["predicted", "actual"], range=[PREDICTED_COLOUR, MEMBER_COLOUR])
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("repeats:O").sort(names).axis(title="repeat purchase days before", labelAngle=0),
+            y=alt.Y("days:Q").axis(title="purchase days in the hold-out, a member", tickCount=5),
+            color=which.legend(title=None, orient="top"),
+            strokeDash=alt.StrokeDash("which:N", legend=None).scale(
+                domain=["predicted", "actual"], range=[[5, 4], [1, 0]]
+            ),
         )
     )
     return _svg(chart, size, alternative)

@@ -31,7 +31,7 @@ create index if not exists batch_by_change on ops.batch (change_no);
 
 create table if not exists ops.step (
     step_id bigint generated always as identity primary key,
-    step text not null,                 -- load, build, gate, publish, rollback, report
+    step text not null,                 -- load, build, gate, publish, rollback, report, value
     subject text,                       -- which as-of date, folder or release
     state text not null default 'running' check (state in ('running', 'done', 'held', 'failed')),
     started_at timestamptz not null default clock_timestamp(),

@@ -33,6 +33,8 @@ alter table release.release add column if not exists full_because text;
 alter table release.release add column if not exists store_clocks jsonb not null default '{}';
 -- the business date of the first list of members: those on it were members before, however late they were entered
 alter table release.release add column if not exists first_enrolments_on date;
+-- the model of member value (scoring.model) by which its members are scored; null: there was none as of its date
+alter table release.release add column if not exists value_model_version integer;
 
 -- The gate's verdict, a row a release and group. (release_id, group_name, verdict) is what the pointer
 -- refers to: a verdict that is pointed at can't be taken back, and only 'passed' can be pointed at.
@@ -273,7 +275,8 @@ select
     r.release_id, r.as_of_date, r.batch_change_no, r.full_refresh, r.project_sha256,
     r.full_because is not null as is_full,
     -- rows that any group may see in another way than it published them have changed since this release
-    coalesce((select b.release_id from release.base as b), 0) as base_release_id
+    coalesce((select b.release_id from release.base as b), 0) as base_release_id,
+    r.value_model_version
 from release.release as r
 where r.state = 'building' and r.release_id = (select max(newest.release_id) from release.release as newest);
 

@@ -94,7 +94,8 @@ def build(
 
 def has_news(settings: Settings, as_of: date) -> bool:
     """Whether a build as of this date may end otherwise than the newest, which was published or held: with a
-    later date, a batch that came, was refused or replaced since and counts by then, or another dbt project."""
+    later date, a batch that came, was refused or replaced since and counts by then, or another dbt project. A newer
+    model of member value alone is none: its scores come with the next day's build."""
     with db.connect(settings) as conn:
         db.ensure_schema(conn)
         row = conn.execute(
@@ -287,7 +288,8 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
             where b.source = 'pos' and b.feed = 'enrolments' and b.state = 'loaded' and b.rows_loaded > 0
         )
         insert into release.release (
-            as_of_date, full_refresh, full_because, project_sha256, store_clocks, first_enrolments_on, batch_change_no
+            as_of_date, full_refresh, full_because, project_sha256, store_clocks, first_enrolments_on, batch_change_no,
+            value_model_version
         )
         select
             %(as_of)s,
@@ -316,7 +318,17 @@ def _open_release(conn: psycopg.Connection, as_of: date, full_refresh: bool, pro
             %(project_sha256)s,
             clocks.now,
             first_enrolments.on_date,
-            coalesce((select max(b.change_no) from ops.batch as b), 0)
+            coalesce((select max(b.change_no) from ops.batch as b), 0),
+            -- settled here, so that all of the build has the same scores
+            (
+                select m.model_version
+                from scoring.model as m
+                where m.as_of_date <= %(as_of)s and exists (
+                    select 1 from scoring.member_score as s where s.model_version = m.model_version
+                )
+                order by m.as_of_date desc, m.model_version desc
+                limit 1
+            )
         from clocks
         cross join first_enrolments
         returning release_id
