@@ -7,7 +7,8 @@ from datetime import date
 import pandas as pd
 import psycopg
 import pytest
-from tests.reference import day_by_day
+from tests.reference import cohorts, day_by_day
+from tests.reference.kpi_tables import kpi_tables
 
 from memberhouse import db
 from memberhouse.settings import Settings
@@ -40,12 +41,6 @@ EVERY_PERIOD = " union all ".join(
     for kind in ("weekly", "monthly", "quarterly", "yearly")
 )
 AS_OF = date(2017, 12, 31)
-KPI_TABLES = [
-    ("week", "kpi_weekly", 53),
-    ("month", "kpi_monthly", 12),
-    ("quarter", "kpi_quarterly", 4),
-    ("year", "kpi_yearly", 1),
-]
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +89,20 @@ def test_stage_migration_of_every_week_is_the_reference(conn, daily):
     _assert_same_rows(published, day_by_day.stage_migration_weekly(daily), ["week_start", "from_stage", "to_stage"])
 
 
-@pytest.mark.parametrize(("kind", "table", "periods"), KPI_TABLES)
-def test_kpi_of_every_period_level_and_column_are_the_reference(conn, daily, facts, kind, table, periods):
-    said = day_by_day.kpi(daily, facts, _active(conn, "reference__stores"), kind)
-    expected = day_by_day.as_published(said)
-    published = _read(conn, f"select * from bi.{table}")
-    _assert_same_rows(published, expected, day_by_day.KPI_KEY)
+def test_every_kpi_table_is_the_reference_in_every_row_and_column(conn, daily, facts):
+    stores, enrolments = _active(conn, "reference__stores"), _active(conn, "pos__enrolments")
+    recruited_by = {member.member_id: member.service_store_id for member in day_by_day._members(enrolments, stores)}
+    sold_at = cohorts.moments_of_sale(_active(conn, "pos__receipts"), stores)
+    rows = {}
+    for table, expected, key in kpi_tables(daily, facts, stores, recruited_by, sold_at):
+        _assert_same_rows(_read(conn, f"select * from bi.{table}"), expected, key, table)
+        rows[table] = len(expected)
     # 457 stores, one region (not fed) and head office in each period
-    assert len(published) == 459 * periods
+    periods = {"kpi_weekly": 53, "kpi_monthly": 12, "kpi_quarterly": 4, "kpi_yearly": 1}
+    assert {table: count for table, count in rows.items() if table in periods} == {
+        table: 459 * count for table, count in periods.items()
+    }
+    assert min(rows.values()) > 0
 
 
 @pytest.mark.parametrize("column", ADDITIVE)
@@ -146,20 +147,20 @@ def _read(conn: psycopg.Connection, statement: str) -> pd.DataFrame:
     return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
 
 
-def _assert_same_rows(published: pd.DataFrame, expected: pd.DataFrame, key: list[str]) -> None:
+def _assert_same_rows(published: pd.DataFrame, expected: pd.DataFrame, key: list[str], table: str = "") -> None:
     """Equal cell by cell; the message shows the first rows that differ, side by side."""
     columns = list(expected.columns)
     left = published[columns].astype(object).where(published[columns].notna(), None)
     right = expected.astype(object).where(expected.notna(), None)
     merged = left.merge(right, on=key, how="outer", suffixes=("_published", "_expected"), indicator=True)
-    assert (merged["_merge"] == "both").all(), merged[merged["_merge"] != "both"].head(10).to_string()
+    assert (merged["_merge"] == "both").all(), f"{table}\n" + merged[merged["_merge"] != "both"].head(10).to_string()
     for column in columns:
         if column in key:
             continue
         one, other = merged[f"{column}_published"], merged[f"{column}_expected"]
         differs = ~((one == other) | (one.isna() & other.isna()))
         assert not differs.any(), (
-            f"{column}: {int(differs.sum())} of {len(merged)} rows differ\n"
+            f"{table} {column}: {int(differs.sum())} of {len(merged)} rows differ\n"
             + merged.loc[differs, [*key, f"{column}_published", f"{column}_expected"]].head(10).to_string()
         )
     assert len(merged) > 0

@@ -13,6 +13,7 @@ import psycopg
 from tests.differential.expected import Expected
 from tests.differential.histories import Row
 from tests.reference import day_by_day
+from tests.reference.kpi_tables import kpi_tables
 from tests.reference.identity import OPEN_END
 
 ROWS_SHOWN = 5
@@ -173,10 +174,11 @@ def _migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatc
 
 
 def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
-    for kind, table in (("week", "weekly"), ("month", "monthly"), ("quarter", "quarterly"), ("year", "yearly")):
-        said = day_by_day.as_published(day_by_day.kpi(expected.daily, expected.facts, expected.stores, kind))
-        published = _read(conn, f"select * from bi.kpi_{table}")
-        yield from _differences(f"kpi_{table}", published[said.columns], said, day_by_day.KPI_KEY)
+    recruited_by = {member.member_id: member.service_store_id for member in expected.identity.members()}
+    tables = kpi_tables(expected.daily, expected.facts, expected.stores, recruited_by, expected.moments)
+    for table, said, key in tables:
+        published = _read(conn, f"select * from bi.{table}")
+        yield from _differences(table, published[said.columns], said, key)
 
 
 def _complete(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:

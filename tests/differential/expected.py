@@ -90,8 +90,19 @@ class Expected:
         )
 
     @cached_property
-    def tiers(self) -> tiers.Members:
+    def moments(self) -> dict[tuple[Any, ...], pd.Timestamp]:
+        """When each receipt was rung up, by its key."""
         zones = dict(zip(self.stores["store_id"], self.stores["timezone"], strict=True))
+        moments = {}
+        for row in self.rows("receipts"):
+            moment = pd.Timestamp(row["sold_at"])
+            if moment.tzinfo is None:
+                moment = moment.tz_localize(zones[row["store_id"]])
+            moments[tuple(row[column] for column in day_by_day.RECEIPT_KEY)] = moment
+        return moments
+
+    @cached_property
+    def tiers(self) -> tiers.Members:
         rules = [
             tiers.Rule(
                 row["tier"],
@@ -103,18 +114,12 @@ class Expected:
             )
             for row in self.newest("tier_rules", "tier", "valid_from")
         ]
-        moments = {}
-        for row in self.rows("receipts"):
-            moment = pd.Timestamp(row["sold_at"])
-            if moment.tzinfo is None:
-                moment = moment.tz_localize(zones[row["store_id"]])
-            moments[tuple(row[column] for column in day_by_day.RECEIPT_KEY)] = moment
         return tiers.Members(
             self.identity,
             self.facts,
             self.as_of,
             tiers.Book(rules),
-            sold_at=moments,
+            sold_at=self.moments,
             told=[
                 tiers.Told(row["card_no"], row["tier"], row["valid_from"], row["reason"])
                 for row in self.rows("member_tiers")

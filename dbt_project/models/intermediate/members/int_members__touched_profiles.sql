@@ -28,6 +28,8 @@ found as (
     union
     select member_id from ({{ changes('int_members__service_stores', ['member_id']) }}) as stores
     union
+    select member_id from ({{ changes('int_members__flag_periods', ['member_id']) }}) as flags
+    union
     select member_id from ({{ changes('int_tiers__periods', ['member_id']) }}) as tiers
     union
     select stages.member_id
@@ -46,6 +48,13 @@ found as (
         on
             members.enrolled_on > step.from_date - {{ lifecycle_parameter('onboarding_days') }}::integer
             and members.enrolled_on <= step.to_date - {{ lifecycle_parameter('onboarding_days') }}::integer
+    union
+    select flags.member_id
+    from step
+    inner join {{ ref('int_members__flag_periods') }} as flags
+        on
+            (step.from_date < flags.flagged_from and step.to_date >= flags.flagged_from)
+            or (step.from_date < flags.flagged_to and step.to_date >= flags.flagged_to)
     union
     select members.member_id
     from first_days

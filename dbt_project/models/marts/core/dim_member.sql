@@ -57,6 +57,17 @@ days as (
     group by member_id
 ),
 
+outsiders as (
+    select distinct flags.member_id
+    from {{ ref('int_members__flag_periods') }} as flags
+    cross join building
+    where
+        flags.flag in ('staff', 'test', 'blocked')
+        and flags.flagged_from <= building.as_of_date
+        and flags.flagged_to > building.as_of_date
+        and {{ in_scope('flags.member_id', 'int_members__touched_profiles') }}
+),
+
 -- a purchase from before the enrolment is the member's, but not what came of enrolling
 since_enrolment as (
     select
@@ -98,7 +109,7 @@ final as (
         coalesce(
             members.enrolled_on >= reporting.observed_from
             and members.merged_on is null
-            and (stages.stage_code <> 'X' or members.closed_on is not null),
+            and outsiders.member_id is null,
             false
         ) as is_in_cohorts
     from members
@@ -109,6 +120,7 @@ final as (
     left join days on members.member_id = days.member_id
     left join since_enrolment on members.member_id = since_enrolment.member_id
     left join tiers on members.member_id = tiers.member_id
+    left join outsiders on members.member_id = outsiders.member_id
 )
 
 select * from final

@@ -14,9 +14,8 @@ with members as (
 steps as (
     select
         step,
-        purchase_days,
-        row_number() over (order by purchase_days)::integer as step_number
-    from (values ('enrolled', 0), ('1st', 1), ('2nd', 2), ('3rd', 3), ('4th+', 4)) as steps (step, purchase_days)
+        step_number
+    from (values ('enrolled', 0), ('1st', 1), ('2nd', 2), ('3rd', 3), ('4th+', 4)) as steps (step, step_number)
 ),
 
 final as (
@@ -24,7 +23,7 @@ final as (
         members.cohort_month,
         steps.step,
         steps.step_number,
-        coalesce(sum(members.members) filter (where members.purchase_days >= steps.purchase_days), 0)::integer
+        coalesce(sum(members.members) filter (where members.purchase_days >= steps.step_number), 0)::integer
             as members,
         sum(members.members)::integer as cohort_members
     from members
