@@ -13,8 +13,8 @@ import psycopg
 from tests.differential.expected import Expected
 from tests.differential.histories import Row
 from tests.reference import day_by_day
-from tests.reference.kpi_tables import kpi_tables
 from tests.reference.identity import OPEN_END
+from tests.reference.kpi_tables import kpi_tables
 
 ROWS_SHOWN = 5
 LEGAL = {

@@ -26,8 +26,8 @@ def kpi_tables(
 ) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     """Each table's name, what it must say in the columns of the published one, and its key.
 
-    daily, facts: as ``day_by_day`` computes them; recruited_by: the recruiting store of each member; sold_at: the moment
-    of each receipt by its key.
+    daily, facts: as ``day_by_day`` computes them; recruited_by: the recruiting store of each member; sold_at: the
+    moment of each receipt by its key.
     """
     as_of, observed_from = daily["day"].max(), min(facts["business_date"])
     for kind, table in PERIODS.items():
