@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psycopg
 import pytest
 from tests.chain import publish
 from tests.conftest import new_warehouse
+from tests.differential.campaign import frozen_thresholds
+from tests.differential.comparison import differences
+from tests.differential.expected import Expected
+from tests.reference import day_by_day, points
+from tests.reference.cohorts import quotient, rounded
+from tests.reference.identity import local_day
+from tests.reference.kpi_tables import kpi_tables
 
 from memberhouse import db, release
 from memberhouse.load import load_landed
@@ -139,6 +148,208 @@ def test_redeemed_coupons_lead_to_their_receipt(built: Settings) -> None:
         " where is_redeemed",
     )
     assert redeemed == found > 50
+
+
+class Landed(Expected):
+    """The slow reference over what stands in raw, in batches that are in force."""
+
+    def __init__(self, settings: Settings) -> None:
+        with db.connect(settings) as conn:
+            super().__init__((), DEFAULT_UNTIL, frozen_thresholds(settings), {})
+            self._feeds = {
+                table.partition("__")[2]: self._read(conn, table)
+                for (table,) in conn.execute(
+                    "select table_name from information_schema.tables where table_schema = 'raw'"
+                ).fetchall()
+            }
+
+    @staticmethod
+    def _read(conn: psycopg.Connection, table: str) -> list[dict[str, Any]]:
+        cursor = conn.execute(
+            f"select fed.*, batch.business_date as entered_on from raw.{table} as fed inner join ops.batch"
+            " on fed._batch_id = batch.batch_id and batch.state = 'loaded'"
+            " order by batch.business_date, fed._batch_id, fed._line_no".encode()
+        )
+        columns = [column.name for column in cursor.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def rows(self, feed: str) -> list[dict[str, Any]]:
+        # nobody feeds the app as a store
+        app = [{"store_id": "APP", "timezone": "Asia/Shanghai", "region": None}] if feed == "stores" else []
+        return [*app, *self._feeds[feed]]
+
+    def deeds(self) -> set[tuple[str, date]]:
+        """(member, day) of every deliberate event in the app and first reply to a contact."""
+        deliberate = {row["name"] for row in self.newest("event_catalogue", "name") if row["is_deliberate"]}
+        found = set()
+        for event in self.newest("events", "event_id"):
+            day = self.app_day(event["at"])
+            if event["name"] in deliberate:
+                found.add((self.identity.whose("account", event["account_id"], day), day))
+        first_reply: dict[str, Any] = {}
+        for state in self.rows("contact_states"):
+            if state["state"] == "replied":
+                at = pd.Timestamp(state["at"])
+                first_reply[state["contact_id"]] = min(at, first_reply.get(state["contact_id"], at))
+        for contact in self.newest("contacts", "contact_id"):
+            if contact["contact_id"] in first_reply:
+                day = self.app_day(contact["created_at"])
+                whose = self.identity.whose("card", contact["member"], day)
+                whose = whose or self.identity.whose("account", contact["member"], day)
+                found.add((whose, self.app_day(first_reply[contact["contact_id"]])))
+        return {(member, day) for member, day in found if member and day <= self.as_of}
+
+    def app_day(self, moment: Any) -> date:
+        return local_day(moment, self.rows("stores")[0])
+
+    def points(self) -> dict[str, list[dict[str, Any]]]:
+        """The entries of the points ledger by whose they are."""
+        by_holder: dict[str, list[dict[str, Any]]] = {}
+        for entry in self.newest("points_entries", "entry_id"):
+            day = self.app_day(entry["at"])
+            if day > self.as_of:
+                continue
+            whose = self.identity.whose("card", entry["card_no"], day)
+            whose = whose or self.identity.whose("account", entry["account_id"], day)
+            holder = whose or entry["card_no"] or entry["account_id"]
+            by_holder.setdefault(holder, []).append(entry | {"at": pd.Timestamp(entry["at"]), "day": day})
+        return by_holder
+
+
+@pytest.fixture(scope="module")
+def landed(built: Settings) -> Landed:
+    return Landed(built)
+
+
+def differing(built: Settings, table: str, said: pd.DataFrame, key: list[str]) -> list[str]:
+    """The first rows in which a published table is not what is said."""
+    with db.connect(built) as conn:
+        db.as_bi_role(conn)
+        cursor = conn.execute(f"select {', '.join(said.columns)} from bi.{table}".encode())
+        published = pd.DataFrame(cursor.fetchall(), columns=list(said.columns))
+    return [row for found in differences(table, published, said, key) for row in (found.what, *found.rows)]
+
+
+def test_every_kpi_table_is_what_raw_says_by_the_slow_reference(built: Settings, landed: Landed) -> None:
+    recruited_by = {member.member_id: member.service_store_id for member in landed.identity.members()}
+    deeds = landed.deeds()
+    tables = kpi_tables(landed.daily, landed.facts, landed.stores, recruited_by, landed.moments, deeds)
+    wrong, rows = [], {}
+    for table, said, key in tables:
+        wrong += differing(built, table, said, key)
+        rows[table] = len(said)
+    assert wrong == []
+    assert min(rows.values()) > 0, rows
+    assert len(deeds) > 100
+
+
+def test_points_by_day_and_by_month_of_issue_are_what_raw_says(built: Settings, landed: Landed) -> None:
+    (rule,) = landed.newest("points_rules", "valid_from")
+    cost = Fraction(rule["unit_cost"]) * (1 - Fraction(rule["breakage_rate"]))
+    days: dict[date, dict[str, int]] = {}
+    months: dict[date, dict[str, int]] = {}
+    owed: dict[date, int] = {}
+    names = {"earn": "issued", "redeem": "redeemed", "expire": "expired", "adjust": "adjusted", "reverse": "reversed"}
+    for entries in landed.points().values():
+        day_of = {entry["at"]: entry["day"] for entry in entries}
+        for entry in entries:
+            of_day = days.setdefault(entry["day"], dict.fromkeys([*names.values(), "balance"], 0))
+            sign = -1 if entry["type"] in ("redeem", "expire") else 1
+            of_day[names[entry["type"]]] += sign * entry["points"]
+            of_day["balance"] += entry["points"]
+        for name, lot in points.lots(entries).items():
+            assert name != points.OVERDRAWN
+            opened = day_of[lot.opened]
+            of_month = months.setdefault(
+                opened.replace(day=1), dict.fromkeys(("issued", "redeemed", "expired", "deducted"), 0)
+            )
+            of_month["issued"] += lot.given
+            owed[opened] = owed.get(opened, 0) + lot.given
+            for kind, at, taken in lot.taken:
+                of_month[names[kind] if kind in ("redeem", "expire") else "deducted"] += taken
+                owed[day_of[at]] = owed.get(day_of[at], 0) - taken
+    first, balance, liability, said = min(days), 0, 0, []
+    for number in range((DEFAULT_UNTIL - first).days + 1):
+        day = first + timedelta(days=number)
+        of_day = days.get(day, dict.fromkeys([*names.values(), "balance"], 0))
+        balance += of_day["balance"]
+        liability += owed.get(day, 0)
+        said.append((day, *(of_day[name] for name in names.values()), balance, rounded(liability * cost, 2)))
+    columns = ["business_date", *(f"{name}_points" for name in names.values()), "balance_points", "liability_amount"]
+    assert differing(built, "points_daily", pd.DataFrame(said, columns=columns), ["business_date"]) == []
+
+    hq = dict(read(built, "select period_start, net_sales_member_amount from bi.kpi_monthly where level = 'hq'"))
+    rows = []
+    for month, of_month in months.items():
+        left = of_month["issued"] - of_month["redeemed"] - of_month["expired"] - of_month["deducted"]
+        spent = rounded(of_month["issued"] * cost, 2)
+        rows.append(
+            (
+                month,
+                *of_month.values(),
+                left,
+                rounded(left * cost, 2),
+                spent,
+                quotient(of_month["redeemed"], of_month["issued"], 6),
+                rounded(Fraction(spent) / Fraction(hq[month]), 6) if hq.get(month) else None,
+            )
+        )
+    columns = ["cohort_month", "issued_points", "redeemed_points", "expired_points", "deducted_points", "open_points"]
+    columns += ["liability_amount", "cost_amount", "redemption_rate", "cost_ratio"]
+    assert differing(built, "points_cohort", pd.DataFrame(rows, columns=columns), ["cohort_month"]) == []
+
+
+def test_coupons_feedback_and_referrals_are_what_raw_says(built: Settings, landed: Landed) -> None:
+    as_of = landed.as_of
+    coupons = pd.DataFrame(landed.newest("coupons", "coupon_id")).astype(object)
+    coupons = coupons[coupons["issued_at"].map(landed.app_day) <= as_of]
+    rows = []
+    for key, of_campaign in coupons.groupby(["campaign_id", "funding"]):
+        used = of_campaign["redeemed_at"].map(lambda at: not pd.isna(at) and landed.app_day(at) <= as_of)
+        over = of_campaign["valid_to"].map(lambda at: landed.app_day(at) < as_of)
+        matured = int((used | over).sum())
+        rows.append((*key, len(of_campaign), int(used.sum()), matured, quotient(int(used.sum()), matured, 6)))
+    columns = ["campaign_id", "funding", "issued", "redeemed", "matured", "redemption_rate"]
+    assert differing(built, "coupon_performance", pd.DataFrame(rows, columns=columns), columns[:2]) == []
+
+    tickets = [row | {"day": landed.app_day(row["opened_at"])} for row in landed.newest("feedback", "ticket_id")]
+    weeks: dict[tuple[date, str], list[bool]] = {}
+    for ticket in tickets:
+        closed = ticket["closed_at"] and pd.Timestamp(ticket["closed_at"]) - pd.Timestamp(ticket["opened_at"])
+        weeks.setdefault((day_by_day.week_start(ticket["day"]), ticket["kind"]), []).append(
+            bool(closed) and closed <= pd.Timedelta(hours=72)
+        )
+    rows = [(*key, len(quick), sum(quick), quotient(sum(quick), len(quick), 6)) for key, quick in weeks.items()]
+    columns = ["week_start", "kind", "opened", "closed_72h", "closure_rate"]
+    assert differing(built, "feedback_weekly", pd.DataFrame(rows, columns=columns), columns[:2]) == []
+
+    scores: dict[tuple[date, str], tuple[Any, str, int]] = {}
+    for ticket in tickets:
+        day, member = ticket["day"], ticket["member"]
+        whose = landed.identity.whose("card", member, day) or landed.identity.whose("account", member, day)
+        if ticket["kind"] == "nps" and ticket["score"] is not None and whose:
+            place, answer = (
+                (day_by_day.quarter_start(day), whose),
+                (pd.Timestamp(ticket["opened_at"]), ticket["ticket_id"]),
+            )
+            scores[place] = max(scores.get(place, (*answer, ticket["score"])), (*answer, ticket["score"]))
+    rows = []
+    for quarter in {quarter for quarter, _ in scores}:
+        given = [score for (of, _), (_, _, score) in scores.items() if of == quarter]
+        promoters, detractors = sum(score >= 9 for score in given), sum(score <= 6 for score in given)
+        nps = quotient(promoters - detractors, len(given), 6) if len(given) >= 30 else None
+        rows.append((quarter, len(given), promoters, detractors, nps))
+    columns = ["quarter_start", "answers", "promoters", "detractors", "nps"]
+    assert differing(built, "nps_quarterly", pd.DataFrame(rows, columns=columns), columns[:1]) == []
+
+    reasons: dict[tuple[date, str], int] = {}
+    for ticket in tickets:
+        if ticket["kind"] == "lapse_reason":
+            place = (ticket["day"].replace(day=1), ticket["reason_code"] or "unknown")
+            reasons[place] = reasons.get(place, 0) + 1
+    rows = [(*place, count) for place, count in reasons.items()]
+    columns = ["month_start", "reason_code", "tickets"]
+    assert differing(built, "lapse_reasons", pd.DataFrame(rows, columns=columns), columns[:2]) == []
 
 
 def test_built_in_parts_or_anew_it_is_the_same(built: Settings) -> None:

@@ -83,12 +83,12 @@ def _members(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]
         ],
         columns=["member_id", "enrolled_on", "merged_on"],
     )
-    yield from _differences("dim_member", published, said, ["member_id"])
+    yield from differences("dim_member", published, said, ["member_id"])
     if len(expected.daily):
         last = expected.daily[expected.daily["day"] == expected.as_of]
         stores = last[["card_no", "service_store_id"]].rename(columns={"card_no": "member_id"})
         published = _read(conn, "select member_id, service_store_id from bi.dim_member")
-        yield from _differences("dim_member's service store", published, stores, ["member_id"])
+        yield from differences("dim_member's service store", published, stores, ["member_id"])
 
 
 def _receipts(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -115,7 +115,7 @@ def _receipts(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch
             "net_sales_amount": [_amount(cents) for cents in facts["net_cents"]],
         }
     )
-    yield from _differences("fct_receipt", published, said, ["store_id", "business_date", "receipt_no", "receipt_type"])
+    yield from differences("fct_receipt", published, said, ["store_id", "business_date", "receipt_no", "receipt_type"])
 
 
 def _thresholds(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -128,13 +128,13 @@ def _thresholds(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismat
     ]
     said = pd.DataFrame(rows, columns=["quarter_start", "loyal_threshold_amount"])
     known = published[published["quarter_start"].isin(said["quarter_start"])]
-    yield from _differences("loyal_threshold", known, said, ["quarter_start"])
+    yield from differences("loyal_threshold", known, said, ["quarter_start"])
 
 
 def _stages(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     published = _read(conn, "select member_id, stage_code, valid_from, valid_to from bi.member_stage_history")
     said = day_by_day.intervals(expected.daily).rename(columns={"card_no": "member_id"})
-    yield from _differences("member_stage_history", published, said, ["member_id", "valid_from"])
+    yield from differences("member_stage_history", published, said, ["member_id", "valid_from"])
     figures = _read(
         conn,
         "select member_id, valid_from, days_since_purchase, purchase_days, purchase_days_365, spend_365_amount"
@@ -152,7 +152,7 @@ def _stages(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
         }
     )
     began = figures[["member_id", "valid_from"]].merge(said, on=["member_id", "valid_from"])
-    yield from _differences("the figures of stage intervals", figures, began, ["member_id", "valid_from"])
+    yield from differences("the figures of stage intervals", figures, began, ["member_id", "valid_from"])
 
 
 def _mix(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -163,14 +163,14 @@ def _mix(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     )
     said = day_by_day.stage_mix_weekly(expected.daily)
     said = said[said["week_start"] >= expected.since]
-    yield from _differences("stage_mix_weekly", published, said, ["week_start", "store_id", "stage_code"])
+    yield from differences("stage_mix_weekly", published, said, ["week_start", "store_id", "stage_code"])
 
 
 def _migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     key = ["week_start", "from_stage", "to_stage"]
     published = _read(conn, "select week_start, from_stage, to_stage, members from bi.stage_migration_weekly")
     said = day_by_day.stage_migration_weekly(expected.daily)
-    yield from _differences("stage_migration_weekly", published, said[said["week_start"] >= expected.since], key)
+    yield from differences("stage_migration_weekly", published, said[said["week_start"] >= expected.since], key)
 
 
 def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -178,7 +178,7 @@ def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     tables = kpi_tables(expected.daily, expected.facts, expected.stores, recruited_by, expected.moments)
     for table, said, key in tables:
         published = _read(conn, f"select * from bi.{table}")
-        yield from _differences(table, published[said.columns], said, key)
+        yield from differences(table, published[said.columns], said, key)
 
 
 def _complete(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -197,7 +197,7 @@ def _complete(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch
         for monday, store_id in published[["week_start", "store_id"]].itertuples(index=False)
     ]
     said = pd.DataFrame(rows, columns=["week_start", "store_id", "is_complete"])
-    yield from _differences("is_complete of kpi_weekly", published, said, ["week_start", "store_id"])
+    yield from differences("is_complete of kpi_weekly", published, said, ["week_start", "store_id"])
 
 
 def _stocktake(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -209,7 +209,7 @@ def _stocktake(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatc
         return table[(table[day_by_day.STOCKTAKE] != 0).any(axis=1)]
 
     key = ["week_start", "store_id"]
-    yield from _differences("member_stocktake_weekly", with_something(published), with_something(said), key)
+    yield from differences("member_stocktake_weekly", with_something(published), with_something(said), key)
 
 
 def _adaptive(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -222,13 +222,13 @@ def _adaptive(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch
     said = _stretches(by_day, expected.as_of)
     wanted = ["member_id", "adaptive_band", "valid_from", "valid_to"]
     joined = _joined(published[wanted])
-    yield from _differences("member_adaptive_history", joined, said, ["member_id", "valid_from"])
+    yield from differences("member_adaptive_history", joined, said, ["member_id", "valid_from"])
     cycles = by_day.rename(columns={"day": "valid_from"})[["member_id", "valid_from", "cycle_days", "cycle_basis"]]
     cycles["cycle_days"] = [Decimal(cycle.numerator) / cycle.denominator for cycle in cycles["cycle_days"]]
     published["cycle_days"] = [Decimal(str(cycle)) for cycle in published["cycle_days"]]
     key = ["member_id", "valid_from"]
     began = published[key].merge(cycles, on=key)
-    yield from _differences("the cycles of adaptive intervals", published[[*began.columns]], began, key)
+    yield from differences("the cycles of adaptive intervals", published[[*began.columns]], began, key)
 
 
 def _stage_at(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -246,7 +246,7 @@ def _stage_at(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch
         )
         columns = ", ".join(said.columns)
         published = _read(conn, f"select {columns} from bi.stage_at('{day}')")
-        yield from _differences(f"stage_at({day})", published, said, ["member_id"])
+        yield from differences(f"stage_at({day})", published, said, ["member_id"])
 
 
 def _tiers(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -275,7 +275,7 @@ def _tiers(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
         for due in (standing.expected,)
     ]
     said = pd.DataFrame(rows, columns=["member_id", *values, "valid_from", "valid_to"])
-    yield from _differences("tier_history", _joined(published), _joined(said), ["member_id", "valid_from"])
+    yield from differences("tier_history", _joined(published), _joined(said), ["member_id", "valid_from"])
 
 
 def _tier_migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
@@ -283,7 +283,7 @@ def _tier_migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mi
     published = _read(conn, "select month_start, from_tier, to_tier, members from bi.tier_migration_monthly")
     moves = expected.tiers.migration_monthly()
     said = pd.DataFrame([(*place, members) for place, members in moves.items()], columns=[*key, "members"])
-    yield from _differences("tier_migration_monthly", published, said, key)
+    yield from differences("tier_migration_monthly", published, said, key)
 
 
 # ---------------------------------------------------------------------------------------- what is always true
@@ -383,7 +383,7 @@ def _sums(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
 # ---------------------------------------------------------------------------------------------- how to compare
 
 
-def _differences(what: str, published: pd.DataFrame, said: pd.DataFrame, key: list[str]) -> Iterable[Mismatch]:
+def differences(what: str, published: pd.DataFrame, said: pd.DataFrame, key: list[str]) -> Iterable[Mismatch]:
     """Rows that only one side has, and cells that differ, with both values."""
     columns = list(said.columns)
     left = {tuple(row[: len(key)]): row for row in _cells(published, [*key, *_rest(columns, key)])}

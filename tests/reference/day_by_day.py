@@ -40,7 +40,7 @@ Readings of the rules that the words leave open, fixed here:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -613,6 +613,19 @@ def kpi(
     churn_rate, churn_base_12m and churned_12m before a year of data, rates with a zero denominator. Regions: a store
     without one is in ``not_fed``.
     """
+    (table,) = kpis(daily, facts, stores, [kind], since, deeds)
+    return table
+
+
+def kpis(
+    daily: pd.DataFrame,
+    facts: pd.DataFrame,
+    stores: pd.DataFrame,
+    kinds: Iterable[str],
+    since: date | None = None,
+    deeds: Collection[tuple[str, date]] = (),
+) -> Iterator[pd.DataFrame]:
+    """``kpi`` of several kinds of period, one after the other."""
     at, leaving = _by_day(daily), _leaving(daily)
     nobody = daily.iloc[:0].set_index("card_no")
     as_of = daily["day"].max()
@@ -627,75 +640,80 @@ def kpi(
         for row in stores.to_dict("records")
     }
 
-    parts = []
     moved = movements(daily)
     anonymous = facts["card_no"] == ""
-    for start, last, close in periods(daily, kind, first_day):
-        if since is not None and start < since:
-            continue
-        week = pd.DataFrame(0, index=sorted(region_of), columns=COUNTS)
+    for kind in kinds:
+        parts = []
+        for start, last, close in periods(daily, kind, first_day):
+            if since is not None and start < since:
+                continue
+            week = pd.DataFrame(0, index=sorted(region_of), columns=COUNTS)
 
-        def put(column: str, by_store: pd.Series, week: pd.DataFrame = week) -> None:
-            week[column] = by_store.reindex(week.index).fillna(0).astype("int64")
+            def put(column: str, by_store: pd.Series, week: pd.DataFrame = week) -> None:
+                week[column] = by_store.reindex(week.index).fillna(0).astype("int64")
 
-        closing = at.get(close, nobody)
-        valid = closing[closing["is_valid"]]
-        home = "service_store_id"
-        opening = at.get(start - ONE_DAY)
-        if opening is not None:
-            put("opening_members", opening[opening["is_valid"]].groupby(home).size())
-        here = moved[moved["day"].between(start, close)]
-        put("new_members", closing.loc[here.loc[here["movement"] == "enrolled", "card_no"]].groupby(home).size())
-        came = here[here["movement"] == "transfer_in"].groupby("store_id").size()
-        went = here[here["movement"] == "transfer_out"].groupby("store_id").size()
-        put("net_transfers", came.sub(went, fill_value=0))
-        put("closing_members", valid.groupby(home).size())
-        put("valid_members", valid.groupby(home).size())
-        put("active_members", valid[valid["stage_code"].isin(ACTIVE_STAGES)].groupby(home).size())
-        put("purchasers_365", valid[valid["n365"] >= 1].groupby(home).size())
-        put("repeat_purchasers_365", valid[valid["n365"] >= 2].groupby(home).size())
+            closing = at.get(close, nobody)
+            valid = closing[closing["is_valid"]]
+            home = "service_store_id"
+            opening = at.get(start - ONE_DAY)
+            if opening is not None:
+                put("opening_members", opening[opening["is_valid"]].groupby(home).size())
+            here = moved[moved["day"].between(start, close)]
+            put("new_members", closing.loc[here.loc[here["movement"] == "enrolled", "card_no"]].groupby(home).size())
+            came = here[here["movement"] == "transfer_in"].groupby("store_id").size()
+            went = here[here["movement"] == "transfer_out"].groupby("store_id").size()
+            put("net_transfers", came.sub(went, fill_value=0))
+            put("closing_members", valid.groupby(home).size())
+            put("valid_members", valid.groupby(home).size())
+            put("active_members", valid[valid["stage_code"].isin(ACTIVE_STAGES)].groupby(home).size())
+            put("purchasers_365", valid[valid["n365"] >= 1].groupby(home).size())
+            put("repeat_purchasers_365", valid[valid["n365"] >= 2].groupby(home).size())
 
-        lately = {card for card, day in deeds if close - timedelta(days=30) < day <= close}
-        put("engaged_members_30", valid[valid.index.isin(lately)].groupby(home).size())
+            lately = {card for card, day in deeds if close - timedelta(days=30) < day <= close}
+            put("engaged_members_30", valid[valid.index.isin(lately)].groupby(home).size())
 
-        churn = _churn(at, leaving, start - ONE_DAY, close)
-        put("churn_base", churn.groupby("store_id").size())
-        put("churned_lapse", churn[churn["left"] == "lapse"].groupby("store_id").size())
-        put("churned_closed", churn[churn["left"] == "closed"].groupby("store_id").size())
-        year_ago = close - timedelta(days=365)
-        if year_ago + ONE_DAY >= first_day + timedelta(days=365):
-            year = _churn(at, leaving, year_ago, close)
-            put("churn_base_12m", year.groupby("store_id").size())
-            put("churned_12m", year[year["left"] != ""].groupby("store_id").size())
+            churn = _churn(at, leaving, start - ONE_DAY, close)
+            put("churn_base", churn.groupby("store_id").size())
+            put("churned_lapse", churn[churn["left"] == "lapse"].groupby("store_id").size())
+            put("churned_closed", churn[churn["left"] == "closed"].groupby("store_id").size())
+            year_ago = close - timedelta(days=365)
+            if year_ago + ONE_DAY >= first_day + timedelta(days=365):
+                year = _churn(at, leaving, year_ago, close)
+                put("churn_base_12m", year.groupby("store_id").size())
+                put("churned_12m", year[year["left"] != ""].groupby("store_id").size())
 
-        sold = facts[(facts["business_date"] >= start) & (facts["business_date"] <= close)]
-        sales = sold[sold["qualifies_at_sale"] & ~sold["of_test_card"]]
-        put("sale_receipts", sales.groupby("store_id").size())
-        put("sale_receipts_member", sales[sales["of_member"]].groupby("store_id").size())
-        put("sale_receipts_anonymous", sales[anonymous[sales.index]].groupby("store_id").size())
-        put("sale_receipts_multi_unit", sales[sales["paid_units"] >= 2000].groupby("store_id").size())
-        put("sale_units", sales.groupby("store_id")["paid_units"].sum())
-        put("sale_gross_cents", sales.groupby("store_id")["gross_cents"].sum())
-        put("sale_discount_cents", sales.groupby("store_id")["discount_cents"].sum())
-        put("sale_net_cents", sales.groupby("store_id")["net_cents"].sum())
-        put("sale_net_member_cents", sales[sales["of_member"]].groupby("store_id")["net_cents"].sum())
-        booked = sold[~sold["of_test_card"]]
-        members_own = booked[booked["of_member"] & ~booked["is_staff_sale"] & ~booked["is_wholesale"]]
-        put("net_sales_cents", booked.groupby("store_id")["net_cents"].sum())
-        put("net_sales_member_cents", members_own.groupby("store_id")["net_cents"].sum())
-        standing = sales[_stands_at(sales["stopped_on"], close)]
-        buyers = valid.index.intersection(standing["card_no"])
-        put("purchasing_members", valid.loc[buyers].groupby(home).size())
+            sold = facts[(facts["business_date"] >= start) & (facts["business_date"] <= close)]
+            sales = sold[sold["qualifies_at_sale"] & ~sold["of_test_card"]]
+            put("sale_receipts", sales.groupby("store_id").size())
+            put("sale_receipts_member", sales[sales["of_member"]].groupby("store_id").size())
+            put("sale_receipts_anonymous", sales[anonymous[sales.index]].groupby("store_id").size())
+            put("sale_receipts_multi_unit", sales[sales["paid_units"] >= 2000].groupby("store_id").size())
+            put("sale_units", sales.groupby("store_id")["paid_units"].sum())
+            put("sale_gross_cents", sales.groupby("store_id")["gross_cents"].sum())
+            put("sale_discount_cents", sales.groupby("store_id")["discount_cents"].sum())
+            put("sale_net_cents", sales.groupby("store_id")["net_cents"].sum())
+            put("sale_net_member_cents", sales[sales["of_member"]].groupby("store_id")["net_cents"].sum())
+            booked = sold[~sold["of_test_card"]]
+            members_own = booked[booked["of_member"] & ~booked["is_staff_sale"] & ~booked["is_wholesale"]]
+            put("net_sales_cents", booked.groupby("store_id")["net_cents"].sum())
+            put("net_sales_member_cents", members_own.groupby("store_id")["net_cents"].sum())
+            standing = sales[_stands_at(sales["stopped_on"], close)]
+            buyers = valid.index.intersection(standing["card_no"])
+            put("purchasing_members", valid.loc[buyers].groupby(home).size())
 
-        by_region = week.groupby(week.index.map(region_of)).sum()
-        hq = week.sum().to_frame().T.set_axis(["hq"])
-        for level, level_rows in (("store", week), ("region", by_region), ("hq", hq)):
-            parts.append(
-                level_rows.rename_axis("level_id")
-                .reset_index()
-                .assign(level=level, period_start=start, close=close, is_over=last == close)
-            )
-    table = pd.concat(parts, ignore_index=True)
+            by_region = week.groupby(week.index.map(region_of)).sum()
+            hq = week.sum().to_frame().T.set_axis(["hq"])
+            for level, level_rows in (("store", week), ("region", by_region), ("hq", hq)):
+                parts.append(
+                    level_rows.rename_axis("level_id")
+                    .reset_index()
+                    .assign(level=level, period_start=start, close=close, is_over=last == close)
+                )
+        yield _told(pd.concat(parts, ignore_index=True), first_day)
+
+
+def _told(table: pd.DataFrame, first_day: date) -> pd.DataFrame:
+    """The counts and sums with what is computed of them, and without what can't be known."""
     table["days_elapsed"] = [
         (close - start).days + 1 for start, close in zip(table["period_start"], table["close"], strict=True)
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ def kpi_tables(
     stores: pd.DataFrame,
     recruited_by: Mapping[str, str],
     sold_at: Mapping[tuple[Any, ...], pd.Timestamp],
+    deeds: Collection[tuple[str, date]] = (),
 ) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     """Each table's name, what it must say in the columns of the published one, and its key.
 
     daily, facts: as ``day_by_day`` computes them; recruited_by: the recruiting store of each member; sold_at: the
-    moment of each receipt by its key.
+    moment of each receipt by its key; deeds: (member, day) of deliberate events and replies.
     """
     as_of, observed_from = daily["day"].max(), min(facts["business_date"])
-    for kind, table in PERIODS.items():
-        yield table, day_by_day.as_published(day_by_day.kpi(daily, facts, stores, kind)), day_by_day.KPI_KEY
+    of_periods = day_by_day.kpis(daily, facts, stores, PERIODS, deeds=deeds)
+    for table, said in zip(PERIODS.values(), of_periods, strict=True):
+        yield table, day_by_day.as_published(said), day_by_day.KPI_KEY
     members = cohorts.lives(daily, facts, observed_from, recruited_by, sold_at)
     yield "cohort_retention", cohorts.cohort_retention(members, as_of), ["cohort_month", "month_number"]
     yield "cohort_value", cohorts.cohort_value(members, as_of), ["cohort_month"]

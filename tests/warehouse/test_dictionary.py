@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,7 +19,7 @@ MARTS = PROJECT_ROOT / "dbt_project" / "models" / "marts"
 def descriptions() -> Iterator[tuple[str, str]]:
     """Every published table and column (``table``, ``table.column``) with its description."""
     for path in sorted(MARTS.rglob("_*__models.yml")):
-        for table in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+        for table in dictionary.described(path):
             yield table["name"], table.get("description", "")
             for column in table["columns"]:
                 yield f"{table['name']}.{column['name']}", column.get("description", "")
@@ -29,10 +31,32 @@ def is_in_both_languages(description: str) -> bool:
     return all(map(str.strip, lines)) and [bool(re.search("[\u3400-\u9fff]", line)) for line in lines] == [False, True]
 
 
-def test_the_dictionary_is_current():
-    assert dictionary.PAGE.read_text(encoding="utf-8") == dictionary.page(), (
-        "run: .venv/bin/python -m memberhouse.warehouse.dictionary"
-    )
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (dictionary.PAGE, dictionary.page),
+        (dictionary.GLOSSARY, dictionary.glossary),
+        (dictionary.DOC_BLOCKS, dictionary.doc_blocks),
+    ],
+)
+def test_what_is_generated_is_current(file: Path, content: Callable[[], str]):
+    assert file.read_text(encoding="utf-8") == content(), "run: .venv/bin/python -m memberhouse.warehouse.dictionary"
+
+
+def test_the_column_of_a_metric_is_described_by_its_definition_and_no_other_is():
+    refers = {}
+    for path in MARTS.rglob("_*__models.yml"):
+        for table in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            for column in table["columns"]:
+                if "doc(" in column.get("description", ""):
+                    refers[table["name"], column["name"]] = column["description"]
+    with (dictionary.PROJECT / "seeds" / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        wanted = {
+            (table, row["column_name"]): f"{{{{ doc('metric_{row['metric_id']}') }}}}"
+            for row in csv.DictReader(file)
+            for table in row["tables"].split()
+        }
+    assert refers == wanted
 
 
 def test_everything_published_is_described_in_both_languages():

@@ -14,6 +14,7 @@ final as (
         meaning_en,
         meaning_zh,
         formula,
+        formula_zh,
         grain,
         exclusions_en,
         exclusions_zh,
