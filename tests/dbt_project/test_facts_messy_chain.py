@@ -17,7 +17,7 @@ from tests.conftest import new_warehouse
 from tests.differential.campaign import frozen_thresholds
 from tests.differential.comparison import differences
 from tests.differential.expected import Expected
-from tests.reference import day_by_day, points
+from tests.reference import cohorts, day_by_day, points
 from tests.reference.cohorts import quotient, rounded
 from tests.reference.identity import local_day
 from tests.reference.kpi_tables import kpi_tables
@@ -350,6 +350,45 @@ def test_coupons_feedback_and_referrals_are_what_raw_says(built: Settings, lande
     rows = [(*place, count) for place, count in reasons.items()]
     columns = ["month_start", "reason_code", "tickets"]
     assert differing(built, "lapse_reasons", pd.DataFrame(rows, columns=columns), columns[:2]) == []
+
+
+def test_referrals_are_what_raw_says(built: Settings, landed: Landed) -> None:
+    recruited_by = {member.member_id: member.service_store_id for member in landed.identity.members()}
+    observed_from = min(landed.facts["business_date"])
+    lives = {
+        life.member_id: life
+        for life in cohorts.lives(landed.daily, landed.facts, observed_from, recruited_by, landed.moments)
+    }
+    staff = {said.member_id for said in landed.identity.said(landed.statuses) if said.flag == "staff" and said.is_set}
+
+    def whose(identifier: str, day: date) -> str | None:
+        return landed.identity.whose("card", identifier, day) or landed.identity.whose("account", identifier, day)
+
+    brought = set()
+    for referral in landed.newest("referrals", "referral_id"):
+        day = landed.app_day(referral["at"])
+        referrer, referee = whose(referral["referrer"], day), whose(referral["referee"], day)
+        if (
+            day <= landed.as_of
+            and referrer
+            and referee in lives
+            and referrer != referee
+            and not {referrer, referee} & staff
+        ):
+            brought.add(referee)
+    weeks: dict[tuple[date, str], list[bool]] = {}
+    for member in brought:
+        life = lives[member]
+        bought = any(0 <= (day - life.enrolled_on).days <= 90 for day in life.purchase_days)
+        weeks.setdefault((day_by_day.week_start(life.enrolled_on), life.recruited_by), []).append(bought)
+    rows = []
+    for (week, store), bought_in_time in weeks.items():
+        is_final = week + timedelta(days=6 + 90) <= landed.as_of
+        rate = quotient(sum(bought_in_time), len(bought_in_time), 6) if is_final else None
+        rows.append((week, store, len(bought_in_time), sum(bought_in_time), is_final, rate))
+    assert rows
+    columns = ["cohort_week", "store_id", "referees", "purchased_90d", "is_final", "conversion_rate"]
+    assert differing(built, "referral_weekly", pd.DataFrame(rows, columns=columns), columns[:2]) == []
 
 
 def test_built_in_parts_or_anew_it_is_the_same(built: Settings) -> None:
