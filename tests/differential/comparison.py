@@ -14,7 +14,7 @@ from tests.differential.expected import Expected
 from tests.differential.histories import Row
 from tests.reference import day_by_day
 from tests.reference.identity import OPEN_END
-from tests.reference.kpi_tables import kpi_tables
+from tests.reference.kpi_tables import PERIODS, kpi_tables
 
 ROWS_SHOWN = 5
 LEGAL = {
@@ -334,12 +334,12 @@ IDENTITIES = {
         -- the first week begins with who was there before
         where a.sum is distinct from b.n and week_start > (select min(week_start) from bi.week_close)
     """,
-    "weeks whose stores do not add up to head office": """
-        select level, week_start, part, hq from (
-            select level, week_start, {sums} as part, first_value({sums}) over (
-                partition by week_start order by level = 'hq' desc
+    "periods whose stores do not add up to head office": """
+        select level, period_type, period_start, part, hq from (
+            select level, period_type, period_start, {sums} as part, first_value({sums}) over (
+                partition by period_type, period_start order by level = 'hq' desc
             ) as hq
-            from bi.kpi_weekly group by 1, 2
+            from ({every_period}) as kpi group by 1, 2, 3
         ) as levels where part is distinct from hq
     """,
     "stores and weeks whose stocktake does not add up": """
@@ -356,6 +356,15 @@ IDENTITIES = {
         join bi.kpi_weekly as b on a.week_start = b.week_start and a.store_id = b.level_id and b.level = 'store'
         where (a.opening, a.closing) is distinct from (b.opening_members, b.closing_members)
     """,
+    "weeks whose new members are not those who enrolled by the stocktake": """
+        select * from (select week_start, sum(enrolled) as enrolled from bi.member_stocktake_weekly group by 1) as a
+        join bi.kpi_weekly as b using (week_start) where b.level = 'hq' and a.enrolled <> b.new_members
+    """,
+    "stores and weeks whose transfers are not those of the stocktake": """
+        select * from bi.member_stocktake_weekly as a
+        join bi.kpi_weekly as b on a.week_start = b.week_start and a.store_id = b.level_id and b.level = 'store'
+        where a.transfer_in - a.transfer_out <> b.net_transfers
+    """,
     "weeks in which transfers do not cancel out": """
         select week_start, sum(transfer_in), sum(transfer_out) from bi.member_stocktake_weekly group by 1
         having sum(transfer_in) <> sum(transfer_out)
@@ -371,6 +380,10 @@ def _sums(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     sums = ", ".join(f"sum({column})" for column in ADDITIVE)
     texts = {
         "sums": f"row({sums})::text",
+        "every_period": " union all ".join(
+            f"select {', '.join(['level', 'period_type', 'period_start', *ADDITIVE])} from bi.{table}"
+            for table in PERIODS.values()
+        ),
         "into": " + ".join(day_by_day.BECOMES_VALID),
         "out": " - ".join(day_by_day.CEASES_TO_BE),
     }
