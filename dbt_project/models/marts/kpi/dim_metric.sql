@@ -20,7 +20,7 @@ final as (
         exclusions_zh,
         source,
         owner,
-        string_to_array(tables, ' ') as table_names,
+        replace(tables, ' ', ', ') as table_names,
         column_name
     from metrics
 )

@@ -18,7 +18,7 @@ score_of as (
         dimension,
         score,
         from_value,
-        lead(from_value, 1, 1e12) over (partition by dimension order by from_value) as below
+        lead(from_value, 1, 1e9) over (partition by dimension order by from_value) as below
     from scores
 ),
 

@@ -51,7 +51,7 @@ final as (
         ranked.member_id,
         ranked.net_amount_365,
         -- ntile(10), but for equals
-        (1 + (ranked.place - 1) * 10 / ranked.members)::integer as decile,
+        (1 + floor((ranked.place - 1) * 10.0 / ranked.members))::integer as decile,
         scores.p_alive,
         scores.expected_purchases_12m,
         scores.expected_value_12m,
