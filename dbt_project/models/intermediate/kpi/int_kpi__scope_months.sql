@@ -1,8 +1,20 @@
--- Grain: one row per calendar month that is over and whose figures of the 365 days before its end may differ from the
--- highest published release.
-with months as (
-    select * from {{ ref('int_kpi__periods') }}
-    where period_type = 'month'
+-- Grain: one row per calendar month whose figures of the 365 days before its end may differ from the highest published
+-- release: it is over now, or was then.
+with step as (
+    select * from {{ ref('int_release__step') }}
+),
+
+months as (
+    select
+        month::date as month_start,
+        (month + interval '1 month')::date - 1 as last_day
+    from {{ ref('reporting_period') }} as reporting
+    cross join step
+    cross join
+        generate_series(
+            date_trunc('month', reporting.observed_from::timestamp), step.to_date::timestamp, interval '1 month'
+        ) as month
+    where not step.is_full
 ),
 
 gaps as (
@@ -15,7 +27,7 @@ gap_days as (
 ),
 
 final as (
-    select months.period_start as month_start
+    select months.month_start
     from months
     where
         months.last_day in (select touched.day from {{ ref('int_kpi__touched_days') }} as touched)
