@@ -1,7 +1,7 @@
 """The members who bought within a year, at the close of each month: scored, concentrated, and how often they come.
 
 Nothing here knows the warehouse's SQL. Of every month that is over it takes the rows of `stages_by_day` of the
-month's last day; the survival curve is that of the library ``lifelines``.
+month's last day; the survival curve is that of ``scipy.stats.ecdf``.
 
 How to use it::
 
@@ -34,7 +34,7 @@ from fractions import Fraction
 from typing import Any
 
 import pandas as pd
-from lifelines import KaplanMeierFitter
+from scipy.stats import CensoredData, ecdf
 
 from .cohorts import money, purchase_days, quotient, rounded, table_of
 from .day_by_day import periods
@@ -200,10 +200,11 @@ def km_median(waits: Sequence[tuple[int, bool]]) -> int | None:
 
     waits: days until the next purchase and True, or until the look at it ended and False.
     """
-    fitter = KaplanMeierFitter().fit([days for days, _ in waits], [came for _, came in waits])
-    survival = fitter.survival_function_.iloc[:, 0]
-    reached = survival[survival <= HALF]
-    return None if reached.empty else int(reached.index[0])
+    came = [days for days, has_come in waits if has_come]
+    left = [days for days, has_come in waits if not has_come]
+    survival = ecdf(CensoredData(uncensored=came, right=left)).sf
+    reached = survival.quantiles[survival.probabilities <= HALF]
+    return int(reached[0]) if len(reached) else None
 
 
 def purchase_cycle_monthly(
