@@ -14,6 +14,7 @@ A model is a plain SELECT with an enforced contract, and says:
                         relation (a model); all other rows stay as they are. A full build takes no scope.
     is_published        false: other marts are views over it, and readers are not shown it. Default: true.
     fed_by              list of feeds (raw tables) without which the mart may be empty; then it is not fed.
+    may_be_empty        true: it tells only of what is over, or of some; a sound release may have no row. Default: false.
     lookups             optional: lists of columns by which builds and readers look rows up.
     meta.restated       optional: how its restatements are told; see versioned__restated.
 
@@ -196,12 +197,13 @@ build it was last. #}
 {% macro versioned__register_sql(name, group_name, key, release_id) %}
     {%- set fed_by = config.get('fed_by', []) | map('string') | list -%}
     insert into release.versioned_table (
-        table_name, group_name, is_published, fed_by, unique_key, restated, last_release_id
+        table_name, group_name, is_published, fed_by, may_be_empty, unique_key, restated, last_release_id
     ) values (
         '{{ name }}',
         '{{ group_name }}',
         {{ config.get('is_published', true) }},
         '{ {{- fed_by | join(",") -}} }',
+        {{ config.get('may_be_empty', false) }},
         '{ {{- key | join(",") -}} }',
         {{ versioned__restated(key) }},
         {{ release_id }}
@@ -210,6 +212,7 @@ build it was last. #}
         group_name = excluded.group_name,
         is_published = excluded.is_published,
         fed_by = excluded.fed_by,
+        may_be_empty = excluded.may_be_empty,
         unique_key = excluded.unique_key,
         restated = excluded.restated,
         last_release_id = excluded.last_release_id;

@@ -227,6 +227,8 @@ create table if not exists release.versioned_table (
 alter table release.versioned_table add column if not exists is_published boolean not null default true;
 -- raw tables without whose rows it may be empty
 alter table release.versioned_table add column if not exists fed_by text[] not null default '{}';
+-- it tells only of what is over, or of some: a sound release may have no row of it
+alter table release.versioned_table add column if not exists may_be_empty boolean not null default false;
 -- the last release whose build had it: a mart that left the project stays as it was published then
 alter table release.versioned_table add column if not exists last_release_id integer;
 -- what identifies a row

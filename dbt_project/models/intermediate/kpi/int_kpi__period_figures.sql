@@ -1,6 +1,6 @@
--- Grain: one row per kind of period, period, level (store, region, hq) and its id that this build looks at: all that the
--- KPI tables say of it. Money counts by selling store; members by service store at the close, opening members and who of
--- them left by the one at the opening. All counts and sums add up over stores.
+-- Grain: one row per kind of period, period, level (store, region, hq) and its id that this build looks at: all that
+-- the KPI tables say of it. Money counts by selling store; members by service store at the close, opening members and
+-- who of them left by the one at the opening. All counts and sums add up over stores.
 {%- set counts = [
     'opening_members', 'new_members', 'net_transfers', 'closing_members', 'churn_base', 'churned_lapse',
     'churned_closed', 'churn_base_12m', 'churned_12m', 'purchasers_365', 'repeat_purchasers_365', 'purchasing_members',
@@ -117,12 +117,12 @@ by_level as (
             else 'hq'
         end as level_id,
         bool_and(is_complete) as is_complete,
-        {% for count in counts -%}
-        coalesce(sum({{ count }}), 0)::bigint as {{ count }},
-        {% endfor -%}
-        {% for amount in amounts -%}
-        coalesce(sum({{ amount }}), 0)::numeric(14, 2) as {{ amount }},
-        {% endfor -%}
+        {% for count in counts %}
+            coalesce(sum({{ count }}), 0)::bigint as {{ count }},
+        {% endfor %}
+        {% for amount in amounts %}
+            coalesce(sum({{ amount }}), 0)::numeric(14, 2) as {{ amount }},
+        {% endfor %}
         coalesce(sum(sale_units), 0)::numeric(14, 3) as sale_units
     from by_store
     group by

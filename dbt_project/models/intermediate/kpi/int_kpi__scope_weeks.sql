@@ -43,7 +43,10 @@ found as (
     where
         exists (select 1 from {{ ref('int_kpi__changed_stores') }})
         or exists (select 1 from first_days)
-        or exists (select 1 from batches where source = 'reference' and feed = 'store_closures')
+        or exists (
+            select 1 from batches
+            where source = 'reference' and feed = 'store_closures'
+        )
 ),
 
 final as (

@@ -1,5 +1,5 @@
--- Grain: one row per member, measure, service store and stretch of closes (end exclusive) at which the member counts for
--- the measure in that store; past and future.
+-- Grain: one row per member, measure, service store and stretch of closes (end exclusive) at which the member counts
+-- for the measure in that store; past and future.
 -- engaged_30: valid, and a deliberate event in the app or a reply in the 30 days that end with the close.
 -- churned_12m: it had bought within a year 365 days before the close, in the store of then, and since has gone a year
 -- without a purchase or closed its account.

@@ -1,4 +1,5 @@
--- Grain: one row per week, service store, tier and stage: members at the week's close. The week before the first one is here too: where members stood when it began.
+-- Grain: one row per week, service store, tier and stage: members at the week's close. The week before the first one is
+-- here too: where members stood when it began.
 {{ config(
     unique_key=['week_start', 'store_id', 'tier', 'stage_code'],
     scope={'columns': ['week_start'], 'relation': 'int_kpi__touched_weeks'},

@@ -1,5 +1,6 @@
--- Grain: one row per holder, entry that takes points and lot that it takes from. What names a lot takes from that one first;
--- the rest, in the order of entry, from the oldest lots that have points left. What no lot can give is overdrawn.
+-- Grain: one row per holder, entry that takes points and lot that it takes from. What names a lot takes from that one
+-- first; the rest, in the order of entry, from the oldest lots that have points left. What no lot could give is
+-- overdrawn.
 {{ config(
     unique_key=['holder_id', 'entry_id', 'lot_id'],
     scope={'columns': ['holder_id'], 'relation': 'int_points__touched_holders'},

@@ -48,8 +48,10 @@ told as (
     select
         both_sides.*,
         -- what a sale holds beside its net sales
-        case when qualifies_at_sale then concat_ws(' ', paid_units, gross_amount, discount_amount, member_id is null) end
-            as basket,
+        case
+            when qualifies_at_sale
+                then concat_ws(' ', paid_units, gross_amount, discount_amount, member_id is null)
+        end as basket,
         -- what the receipt counts for among those of members
         case when is_member_receipt then concat_ws(' ', qualifies_at_sale, net_sales_amount) end as member_sales
     from both_sides

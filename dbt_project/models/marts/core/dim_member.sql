@@ -74,7 +74,7 @@ since_enrolment as (
         days.member_id,
         min(days.business_date) as first_purchase_on
     from {{ ref('int_members__days') }} as days
-    inner join members on days.member_id = members.member_id and members.enrolled_on <= days.business_date
+    inner join members on days.member_id = members.member_id and days.business_date >= members.enrolled_on
     where days.receipts > 0 and {{ in_scope('days.member_id', 'int_members__touched_profiles') }}
     group by days.member_id
 ),

@@ -1,5 +1,5 @@
 -- Grain: one row per calendar month and reason that members gave for staying away; unknown is kept.
-{{ config(unique_key=['month_start', 'reason_code'], fed_by=['app__feedback']) }}
+{{ config(unique_key=['month_start', 'reason_code'], fed_by=['app__feedback'], may_be_empty=true) }}
 
 with final as (
     select

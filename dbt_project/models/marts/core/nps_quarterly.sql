@@ -1,5 +1,5 @@
 -- Grain: one row per calendar quarter in which members were asked how likely they are to recommend.
-{{ config(unique_key=['quarter_start'], fed_by=['app__feedback']) }}
+{{ config(unique_key=['quarter_start'], fed_by=['app__feedback'], may_be_empty=true) }}
 
 with answers as (
     select distinct on (member_id, date_trunc('quarter', business_date))

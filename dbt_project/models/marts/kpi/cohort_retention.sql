@@ -3,6 +3,7 @@
 {{ config(
     unique_key=['cohort_month', 'month_number'],
     scope={'columns': ['cohort_month', 'active_month'], 'relation': 'int_kpi__touched_cohorts'},
+    may_be_empty=true,
 ) }}
 
 with reporting as (

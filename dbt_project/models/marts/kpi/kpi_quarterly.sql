@@ -9,6 +9,12 @@
 with figures as (
     select * from {{ ref('int_kpi__period_figures') }}
     where period_type = 'quarter'
+),
+
+final as (
+    select
+        {{ contract_columns() }}
+    from figures
 )
 
-select * from figures
+select * from final

@@ -7,14 +7,16 @@
 -- depends_on: {{ ref('int_kpi__scope_periods') }}
 
 with figures as (
-    select * from {{ ref('int_kpi__period_figures') }}
-    where period_type = 'week'
+    select
+        period_figures.*,
+        period_figures.period_start as week_start
+    from {{ ref('int_kpi__period_figures') }} as period_figures
+    where period_figures.period_type = 'week'
 ),
 
 final as (
     select
-        figures.*,
-        figures.period_start as week_start
+        {{ contract_columns() }}
     from figures
 )
 

@@ -1,8 +1,9 @@
--- Grain: one row per month that is over, level (store, region, hq) and its id with purchasers in the 365 days before its
--- end.
+-- Grain: one row per month that is over, level (store, region, hq) and its id with purchasers in the 365 days before
+-- its end.
 {{ config(
     unique_key=['month_start', 'level', 'level_id'],
     scope={'columns': ['month_start'], 'relation': 'int_kpi__scope_months'},
+    may_be_empty=true,
 ) }}
 -- depends_on: {{ ref('int_kpi__scope_months') }}
 
@@ -34,8 +35,9 @@ final as (
         sum(spend_365_amount)::numeric(14, 2) as net_amount_365,
         (sum(spend_365_amount) filter (where spend_rank <= ceil(purchasers / 10.0)))::numeric(14, 2)
             as top_decile_net_amount,
-        {{ rate('sum(spend_365_amount) filter (where spend_rank <= ceil(purchasers / 10.0))', 'sum(spend_365_amount)') }}
-            as top_decile_share,
+        {{ rate(
+            'sum(spend_365_amount) filter (where spend_rank <= ceil(purchasers / 10.0))', 'sum(spend_365_amount)'
+        ) }} as top_decile_share,
         (sum(purchase_days_365) / count(*))::numeric(14, 4) as purchase_frequency
     from buyers
     group by month_start, level, level_id

@@ -3,6 +3,7 @@
 {{ config(
     unique_key=['month_start', 'level', 'level_id'],
     scope={'columns': ['month_start'], 'relation': 'int_kpi__scope_months'},
+    may_be_empty=true,
 ) }}
 
 with months as (

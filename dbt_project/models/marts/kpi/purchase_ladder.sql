@@ -1,5 +1,5 @@
 -- Grain: one row per month of enrolment and step: members who got at least that far.
-{{ config(unique_key=['cohort_month', 'step']) }}
+{{ config(unique_key=['cohort_month', 'step'], may_be_empty=true) }}
 
 with members as (
     select

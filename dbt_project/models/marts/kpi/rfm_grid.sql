@@ -2,6 +2,7 @@
 {{ config(
     unique_key=['as_of_date', 'r_score', 'f_score', 'm_score'],
     scope={'columns': ['month_start'], 'relation': 'int_kpi__scope_months'},
+    may_be_empty=true,
 ) }}
 -- depends_on: {{ ref('int_kpi__scope_months') }}
 

@@ -1,5 +1,5 @@
 -- Grain: one row per week of first purchase and store that made it, with first-time buyers.
-{{ config(unique_key=['cohort_week', 'store_id']) }}
+{{ config(unique_key=['cohort_week', 'store_id'], may_be_empty=true) }}
 
 with reporting as (
     select * from {{ ref('reporting_period') }}

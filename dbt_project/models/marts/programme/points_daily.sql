@@ -69,8 +69,9 @@ before as (
     from ({{ published_rows('points_daily', {
         'business_date': 'date', 'balance_points': 'bigint', 'exact_liability': 'numeric'
     }) }}) as published
-    where business_date = (select min(days.business_date) - 1 from days)
-    {%- if is_full_build() %} and false{% endif %}
+    where
+        published.business_date = (select min(days.business_date) - 1 from days)
+        and not {{ is_full_build() }}
 ),
 
 running as (

@@ -1,5 +1,5 @@
 -- Grain: one row per week of enrolment and recruiting store with members who were brought by another.
-{{ config(unique_key=['cohort_week', 'store_id'], fed_by=['app__referrals']) }}
+{{ config(unique_key=['cohort_week', 'store_id'], fed_by=['app__referrals'], may_be_empty=true) }}
 
 with reporting as (
     select * from {{ ref('reporting_period') }}
