@@ -108,7 +108,7 @@ running as (
         days.day,
         stores.store_id,
         {% for measure in measures %}
-            sum(sum(flows.{{ measure }})) over by_store as {{ measure }}{{ ',' if not loop.last }}
+            sum(sum(flows.{{ measure }})) over by_store as {{ measure }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from days
     cross join stores
@@ -122,7 +122,7 @@ final as (
         day,
         store_id,
         {% for measure in measures %}
-            coalesce({{ measure }}, 0)::integer as {{ measure }}{{ ',' if not loop.last }}
+            coalesce({{ measure }}, 0)::integer as {{ measure }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from running
     where {{ measures | join(' <> 0 or ') }} <> 0

@@ -15,7 +15,7 @@ kinds as (
 final as (
     select distinct
         kinds.period_type,
-        date_trunc(kinds.period_type, day)::date as period_start
+        date_trunc(kinds.period_type, edge.day)::date as period_start
     from weeks
     cross join kinds
     cross join lateral (values (weeks.week_start::timestamp), (weeks.last_day::timestamp)) as edge (day)
