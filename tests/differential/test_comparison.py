@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pandas as pd
-from tests.differential.comparison import _differences
+from tests.differential.comparison import differences
 from tests.differential.histories import Row
 
 DAY = date(2025, 5, 5)
@@ -21,11 +21,11 @@ def table(**stages: str | None) -> pd.DataFrame:
 
 def test_equal_tables_do_not_differ_in_whatever_order() -> None:
     one, other = table(f0001C0="S03", f0002C0=None), table(f0002C0=None, f0001C0="S03")
-    assert list(_differences("stages", one, other, ["member_id"])) == []
+    assert list(differences("stages", one, other, ["member_id"])) == []
 
 
 def test_a_mismatch_names_the_member_both_values_and_what_was_landed_of_its_family() -> None:
-    (found,) = _differences(
+    (found,) = differences(
         "stages", table(f0001C0="S03", f0002C0="S04"), table(f0001C0="S03", f0002C0="S05"), ["member_id"]
     )
     assert found.told(LANDED).splitlines() == [
@@ -37,13 +37,13 @@ def test_a_mismatch_names_the_member_both_values_and_what_was_landed_of_its_fami
 
 
 def test_a_row_that_only_one_side_has_is_a_mismatch() -> None:
-    (found,) = _differences("stages", table(f0001C0="S03"), table(f0001C0="S03", f0002C0="S04"), ["member_id"])
+    (found,) = differences("stages", table(f0001C0="S03"), table(f0001C0="S03", f0002C0="S04"), ["member_id"])
     assert found.members == ["f0002C0"]
     assert "only the reference says" in found.rows[0]
-    (found,) = _differences("stages", table(f0001C0="S03", f0002C0="S04"), table(f0001C0="S03"), ["member_id"])
+    (found,) = differences("stages", table(f0001C0="S03", f0002C0="S04"), table(f0001C0="S03"), ["member_id"])
     assert "only published" in found.rows[0]
 
 
 def test_nothing_published_is_a_mismatch_even_if_nothing_is_expected() -> None:
-    (found,) = _differences("stages", table(), table(), ["member_id"])
+    (found,) = differences("stages", table(), table(), ["member_id"])
     assert found.what == "stages: nothing is published"
