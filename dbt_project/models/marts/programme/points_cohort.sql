@@ -1,5 +1,5 @@
 -- Grain: one row per calendar month in which points were given: what became of them by the as-of date.
-{{ config(unique_key=['cohort_month'], fed_by=['app__points_entries'], may_be_empty=true) }}
+{{ config(unique_key=['cohort_month'], fed_by=['app__points_entries']) }}
 
 with lots as (
     select
