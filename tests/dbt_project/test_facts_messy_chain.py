@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,20 @@ def test_redeemed_coupons_lead_to_their_receipt(built: Settings) -> None:
     assert redeemed == found > 50
 
 
+def delivered_days(conn: psycopg.Connection) -> set[tuple[str, date]]:
+    """(store or ``all``, business date) of which both receipts and their lines are in force."""
+    places = {
+        feed: set(
+            conn.execute(
+                "select store_id, business_date from ops.batch where state = 'loaded' and source = 'pos' and feed = %s",
+                (feed,),
+            ).fetchall()
+        )
+        for feed in ("receipts", "receipt_lines")
+    }
+    return places["receipts"] & places["receipt_lines"]
+
+
 class Landed(Expected):
     """The slow reference over what stands in raw, in batches that are in force."""
 
@@ -162,6 +177,7 @@ class Landed(Expected):
                     "select table_name from information_schema.tables where table_schema = 'raw'"
                 ).fetchall()
             }
+            self._landed = delivered_days(conn)
 
     @staticmethod
     def _read(conn: psycopg.Connection, table: str) -> list[dict[str, Any]]:
@@ -177,6 +193,10 @@ class Landed(Expected):
         # nobody feeds the app as a store
         app = [{"store_id": "APP", "timezone": "Asia/Shanghai", "region": None}] if feed == "stores" else []
         return [*app, *self._feeds[feed]]
+
+    @cached_property
+    def landed(self) -> set[tuple[str, date]]:
+        return self._landed
 
     def latest(self, feed: str, key: str) -> list[dict[str, Any]]:
         """A feed's rows in the version that was changed last."""

@@ -137,6 +137,21 @@ class Expected:
         return places["receipts"] & places["receipt_lines"]
 
     @cached_property
+    def uncovered(self) -> set[tuple[str, date]]:
+        """(store, day) from the first receipt on of the days on which an open store's receipts are not all there."""
+        closures = pd.DataFrame(self.rows("store_closures"), columns=["store_id", "closed_from", "closed_to"])
+        return day_by_day.uncovered(
+            self.landed, self.stores, closures, min(self.facts["business_date"]), self.as_of
+        )
+
+    @cached_property
+    def calendar(self) -> pd.DataFrame:
+        """The newest list of events."""
+        rows = self.rows("calendar")
+        newest = [row for row in rows if row["entered_on"] == rows[-1]["entered_on"]]
+        return pd.DataFrame(newest, columns=["date", "event_type", "event_name", "scope"])
+
+    @cached_property
     def since(self) -> date:
         """The first week that is published: the one of the first receipt."""
         return day_by_day.week_start(min(self.facts["business_date"]))

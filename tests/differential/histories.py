@@ -74,6 +74,7 @@ def days(number: int) -> timedelta:
     return timedelta(days=number)
 
 
+MEMBER_DAYS = [date(2024, 9, 28), *(date(2024, month, 8) for month in (10, 12)), date(2025, 5, 8), date(2025, 9, 8)]
 SHOP = "shop"  # the family of what is no member's
 
 
@@ -90,6 +91,17 @@ def chain_rows() -> list[Row]:
     ]
     # what a product is can change
     rows.append(Row("reference", "products", date(2025, 3, 1), {"sku": "toy", "category": "baby"}, SHOP))
+    # a member day is called off and another one is, a festival is one region's, a birthday one store's
+    rows += [Row("reference", "calendar", FIRST, _event(day, "member_day"), SHOP) for day in MEMBER_DAYS]
+    rows += [Row("reference", "calendar", date(2025, 3, 1), _event(day, "member_day"), SHOP) for day in MEMBER_DAYS[1:]]
+    rows += [
+        Row("reference", "calendar", date(2025, 3, 1), _event(day, kind, scope), SHOP)
+        for day, kind, scope in (
+            (date(2024, 10, 24), "holiday", "north"),
+            (date(2024, 10, 30), "anniversary", "S1"),
+            (date(2025, 2, 8), "member_day", None),
+        )
+    ]
     rows += [Row("reference", "tier_rules", rule["valid_from"], dict(rule), SHOP) for rule in TIER_RULES]
     rows.append(Row("pos", "enrolments", FIRST, _enrolled("before", "S1", date(2023, 3, 1), "12:00:00"), SHOP))
     till = _Till(random.Random(0), "")  # noqa: S311  (seeded, no secret)
@@ -98,6 +110,10 @@ def chain_rows() -> list[Row]:
     for number in range(60):
         till.sell(date(2024, 9, 1) + days(number), "S1", {}, lines=1, delivered_late=0)
     return rows + [Row(row.source, row.feed, row.delivered_on, row.content, SHOP) for row in till.rows]
+
+
+def _event(day: date, kind: str, scope: str | None = None) -> Content:
+    return {"date": day, "event_type": kind, "event_name": kind} | ({"scope": scope} if scope else {})
 
 
 def family_rows(seed: int, name: str) -> list[Row]:
@@ -464,6 +480,8 @@ class _Till:
             late = dice.choices((0, 1, 9, 40), (92, 3, 3, 2))[0]
         snap = 6 - day.weekday() if dice.random() < 0.6 else 1
         delivered_on = day + days(snap + late if delivered_late is None else delivered_late)
+        channel = ("app", "mini_program")[self._number % 2] if store == "APP" else ("store", None)[self._number % 2]
+        more = more | ({"channel": channel} if channel else {})
         self._add(
             "receipts",
             delivered_on,

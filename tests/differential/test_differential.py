@@ -40,7 +40,7 @@ def test_the_histories_miss_nothing_that_can_happen(rows: list[Row]) -> None:
     feeds = Counter(row.feed for row in rows)
     assert set(feeds) == {
         *("stores", "products", "enrolments", "member_status", "member_assignments", "receipts", "receipt_lines"),
-        *("accounts", "identity_links", "receipt_claims", "tier_rules", "member_tiers"),
+        *("accounts", "identity_links", "receipt_claims", "tier_rules", "member_tiers", "calendar"),
     }
     receipts = [row.content for row in rows if row.feed == "receipts"]
     assert {row["receipt_type"] for row in receipts} == {"sale", "return", "exchange", "void"}
@@ -57,6 +57,7 @@ def test_the_histories_miss_nothing_that_can_happen(rows: list[Row]) -> None:
     planned = [row for row in rows if row.feed == "member_assignments" and row.content["valid_from"] > row.delivered_on]
     assert planned
     assert {row.content["store_id"] for row in rows if row.feed == "receipts"} == {"S1", "S2", "S3", "S4", "APP"}
+    assert {row.get("channel") for row in receipts} == {"store", "app", "mini_program", None}
     assert LEAP_DAY in {row.content["business_date"] for row in rows if row.feed == "receipts"}
     assert (LAST - FIRST).days > 2.4 * 365
 

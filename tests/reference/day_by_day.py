@@ -819,15 +819,23 @@ def _standing(facts: pd.DataFrame, daily: pd.DataFrame) -> dict[str, list[bool]]
 def week_is_complete(
     monday: date, landed: set[tuple[str, date]], stores: pd.DataFrame, closures: pd.DataFrame, as_of: date
 ) -> bool:
-    """Whether every store open on each of the week's seven days is covered by a batch of that day.
+    """Whether every store open on each of the week's seven days is covered by a batch of that day."""
+    sunday = monday + timedelta(days=6)
+    return sunday <= as_of and not uncovered(landed, stores, closures, monday, sunday)
+
+
+def uncovered(
+    landed: set[tuple[str, date]], stores: pd.DataFrame, closures: pd.DataFrame, first: date, last: date
+) -> set[tuple[str, date]]:
+    """(store_id, day) of the days on which a store was open, and whose receipts were not all delivered.
 
     A store's opening and closing day are days on which it is open, a closure's both ends days on which it
     is not. landed: (store_id or ``all``, business_date) of the receipt batches in force.
     """
-    shut = [
-        (str(row["store_id"]), pd.Timestamp(row["closed_from"]).date(), row["closed_to"])
-        for row in closures.to_dict("records")
-    ]
+    shut: dict[str, list[tuple[date, date]]] = {}
+    for row in closures.to_dict("records"):
+        until = OPEN_END if pd.isna(row["closed_to"]) else pd.Timestamp(row["closed_to"]).date()
+        shut.setdefault(str(row["store_id"]), []).append((pd.Timestamp(row["closed_from"]).date(), until))
 
     def is_open(store: Mapping[str, Any], day: date) -> bool:
         for column, outside in (("opened_on", "before"), ("closed_on", "after")):
@@ -837,20 +845,16 @@ def week_is_complete(
             edge = pd.Timestamp(value).date()
             if (outside == "before" and day < edge) or (outside == "after" and day > edge):
                 return False
-        return not any(
-            store_id == str(store["store_id"])
-            and start <= day
-            and (pd.isna(until) or day <= pd.Timestamp(until).date())
-            for store_id, start, until in shut
-        )
+        return not any(start <= day <= until for start, until in shut.get(str(store["store_id"]), ()))
 
-    for day in (monday + timedelta(days=i) for i in range(7)):
-        if day > as_of:
-            return False
-        open_stores = {str(store["store_id"]) for store in stores.to_dict("records") if is_open(store, day)}
-        if open_stores and ("all", day) not in landed and any((s, day) not in landed for s in open_stores):
-            return False
-    return True
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return {
+        (str(store["store_id"]), day)
+        for day in days
+        if ("all", day) not in landed
+        for store in stores.to_dict("records")
+        if (str(store["store_id"]), day) not in landed and is_open(store, day)
+    }
 
 
 # ----------------------------------------------------------------------------------------------- the stocktake

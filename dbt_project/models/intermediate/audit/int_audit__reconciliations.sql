@@ -1,32 +1,57 @@
 -- Grain: one row per reconciliation: two ways to the same number, and how far they are apart.
--- Of the weeks that this build looked at.
+-- Of the weeks, months, quarters and years that this build looked at.
+{%- set additive = [
+    'opening_members', 'new_members', 'valid_members', 'churn_base', 'purchasers_365', 'repeat_purchasers_365',
+    'purchasing_members', 'active_members', 'engaged_members_30', 'sale_receipts', 'sale_receipts_member',
+    'sale_receipts_multi_unit', 'sale_units', 'sale_net_amount', 'sale_net_amount_member', 'net_sales_amount',
+    'net_sales_member_amount',
+] %}
+
 with kpi as (
     select * from {{ ref('kpi_weekly') }}
     where {{ in_scope('week_start', 'int_audit__weeks') }}
 ),
 
+-- always the newest week, and the other periods of those looked at
+periods as (
+    select
+        period_type,
+        period_start,
+        level,
+        {{ additive | join(',\n        ') }}
+    from kpi
+    union all
+    select
+        period_type,
+        period_start,
+        level,
+        {{ additive | join(',\n        ') }}
+    from {{ ref('int_kpi__period_figures') }}
+    where period_type <> 'week'
+),
+
 levels as (
     select
-        week_start,
+        period_type,
+        period_start,
         level,
-        sum(valid_members) as members,
-        sum(purchasing_members) as purchasing_members,
-        sum(new_members) as new_members,
-        sum(sale_receipts) as sale_receipts,
-        sum(net_sales_amount) as net_sales_amount
-    from kpi
-    group by week_start, level
+        {% for column in additive %}
+            sum({{ column }}) as {{ column }}{% if not loop.last %},{% endif %}
+        {% endfor %}
+    from periods
+    group by period_type, period_start, level
 ),
 
 level_gaps as (
     select
         coalesce(max(
-            abs(parts.members - hq.members) + abs(parts.purchasing_members - hq.purchasing_members)
-            + abs(parts.new_members - hq.new_members) + abs(parts.sale_receipts - hq.sale_receipts)
-            + abs(parts.net_sales_amount - hq.net_sales_amount)
+            {% for column in additive -%}
+                {{ '+ ' if not loop.first }}abs(parts.{{ column }} - hq.{{ column }})
+            {% endfor %}
         ), 0) as gap
     from levels as hq
-    inner join levels as parts on hq.week_start = parts.week_start and parts.level <> 'hq'
+    inner join levels as parts
+        on hq.period_type = parts.period_type and hq.period_start = parts.period_start and parts.level <> 'hq'
     where hq.level = 'hq'
 ),
 
@@ -82,6 +107,42 @@ stocktake_gaps as (
     where {{ in_scope('week_start', 'int_audit__weeks') }}
 ),
 
+decomposition_gaps as (
+    select
+        coalesce(max(abs(
+            net_sales_amount - net_sales_amount_before - buyers_effect_amount - frequency_effect_amount
+            - ticket_effect_amount - returns_effect_amount - non_member_effect_amount
+        )), 0) as gap
+    from {{ ref('sales_decomposition_weekly') }}
+    where {{ in_scope('week_start', 'int_audit__weeks') }}
+),
+
+channels as (
+    select
+        week_start,
+        level,
+        level_id,
+        sum(purchasing_members) as purchasing_members,
+        sum(net_sales_member_amount) as net_sales_member_amount
+    from {{ ref('channel_mix_weekly') }}
+    where {{ in_scope('week_start', 'int_audit__weeks') }}
+    group by week_start, level, level_id
+),
+
+channel_gaps as (
+    select
+        coalesce(max(
+            abs(kpi.purchasing_members - coalesce(channels.purchasing_members, 0))
+            + abs(kpi.net_sales_member_amount - coalesce(channels.net_sales_member_amount, 0))
+        ), 0) as gap
+    from kpi
+    left join channels
+        on
+            kpi.week_start = channels.week_start
+            and kpi.level = channels.level
+            and kpi.level_id = channels.level_id
+),
+
 final as (
     select
         'stores and regions add up to head office' as reconciliation,
@@ -98,6 +159,14 @@ final as (
     select
         'members at close are those at opening, who came and who left',
         (select gap from stocktake_gaps)
+    union all
+    select
+        'the parts of a change in net sales add up to it',
+        (select gap from decomposition_gaps)
+    union all
+    select
+        'members and their money by channel are those of the week',
+        (select gap from channel_gaps)
     union all
     select
         'head office net sales are the receipts of the weeks',

@@ -106,16 +106,8 @@ by_level as (
         period_start,
         closing_on,
         days_elapsed,
-        case
-            when grouping(store_id) = 0 then 'store'
-            when grouping(region) = 0 then 'region'
-            else 'hq'
-        end as level,
-        case
-            when grouping(store_id) = 0 then store_id
-            when grouping(region) = 0 then region
-            else 'hq'
-        end as level_id,
+        {{ level() }} as level,
+        {{ level_id() }} as level_id,
         bool_and(is_complete) as is_complete,
         {% for count in counts %}
             coalesce(sum({{ count }}), 0)::bigint as {{ count }},
@@ -125,12 +117,7 @@ by_level as (
         {% endfor %}
         coalesce(sum(sale_units), 0)::numeric(14, 3) as sale_units
     from by_store
-    group by
-        grouping sets (
-            (period_type, period_start, closing_on, days_elapsed, store_id),
-            (period_type, period_start, closing_on, days_elapsed, region),
-            (period_type, period_start, closing_on, days_elapsed)
-        )
+    group by {{ by_level(['period_type', 'period_start', 'closing_on', 'days_elapsed']) }}
 ),
 
 -- a lapse takes a year to be seen: with less history its count would be a 0 that means nothing

@@ -1,0 +1,62 @@
+-- Grain: one row per week and earlier week that it is compared with, of which something may differ from the highest
+-- published release: who bought what in one of them, which days are covered, or how far the week has gone.
+with step as (
+    select * from {{ ref('int_release__step') }}
+),
+
+batches as (
+    select * from {{ ref('int_release__changed_batches') }}
+    where is_changed
+),
+
+periods as (
+    {{ changes('reporting_period', ['observed_from']) }}
+),
+
+first_days as (
+    select observed_from from periods
+    group by observed_from
+    having count(*) = 1
+),
+
+touched as (
+    select date_trunc('week', business_date)::date as week_start from {{ ref('int_release__touched_store_days') }}
+    union
+    select date_trunc('week', business_date)::date as week_start from batches
+    where source = 'pos' and feed in ('receipts', 'receipt_lines')
+    union
+    -- weeks that went on, or back
+    select week::date as week_start
+    from step
+    cross join
+        generate_series(
+            date_trunc('week', step.from_date::timestamp), step.to_date::timestamp, interval '7 days'
+        ) as week
+),
+
+-- every week is another one then
+is_all_touched as (
+    select
+        exists (select 1 from {{ ref('int_kpi__changed_stores') }})
+        or exists (select 1 from first_days)
+        or exists (
+            select 1 from batches
+            where source = 'reference' and feed = 'store_closures'
+        ) as is_touched
+),
+
+final as (
+    select
+        comparisons.week_start,
+        comparisons.compared_with
+    from {{ ref('int_kpi__comparisons') }} as comparisons
+    where
+        not (select step.is_full from step)
+        and (
+            (select is_all_touched.is_touched from is_all_touched)
+            or comparisons.week_start in (select touched.week_start from touched)
+            or comparisons.compared_week_start in (select touched.week_start from touched)
+        )
+)
+
+select * from final
