@@ -101,8 +101,8 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
 
     Columns: the key, card_no (empty: anonymous), units (merchandise, thousandths), paid_units (those on lines that
     cost something), net_cents (merchandise), gross_cents and discount_cents (as the till says them), is_staff_sale,
-    is_wholesale, qualifies_at_sale, and stopped_on: the date from which a qualifying receipt no longer qualifies
-    because all its merchandise units came back (None: it still does).
+    is_wholesale, channel (empty: nobody said), qualifies_at_sale, and stopped_on: the date from which a qualifying
+    receipt no longer qualifies because all its merchandise units came back (None: it still does).
     """
     heads = pd.DataFrame(
         {
@@ -116,6 +116,7 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "is_training": _flags(receipts, "is_training", missing=False),
             "is_staff_sale": _flags(receipts, "is_staff_sale", missing=False),
             "is_wholesale": _flags(receipts, "is_wholesale", missing=False),
+            "channel": _texts(receipts, "channel"),
             "gross_cents": _money(receipts, "gross_amount"),
             "discount_cents": _money(receipts, "discount_amount"),
         }
@@ -191,6 +192,14 @@ def judge_receipts(receipts: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
 
 def _stores_by_id(stores: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {str(row["store_id"]): row for row in stores.to_dict("records")}
+
+
+def regions(stores: pd.DataFrame) -> dict[str, str]:
+    """The region of each store; of a store without one it is ``not_fed``."""
+    told = {str(row["store_id"]): row.get("region") for row in stores.to_dict("records")}
+    return {
+        store_id: "not_fed" if pd.isna(region) or region == "" else str(region) for store_id, region in told.items()
+    }
 
 
 def _members(enrolments: pd.DataFrame, stores: pd.DataFrame) -> list[Member]:
@@ -632,13 +641,7 @@ def kpis(
     first_day = facts["business_date"].min()
     facts = facts[facts["business_date"] <= as_of].reset_index(drop=True)
     facts = facts.assign(**_standing(facts, daily))
-    has_no_region = "region" not in stores
-    region_of = {
-        str(row["store_id"]): (
-            "not_fed" if has_no_region or pd.isna(row["region"]) or row["region"] == "" else row["region"]
-        )
-        for row in stores.to_dict("records")
-    }
+    region_of = regions(stores)
 
     moved = movements(daily)
     anonymous = facts["card_no"] == ""

@@ -37,7 +37,7 @@ import pandas as pd
 from scipy.stats import CensoredData, ecdf
 
 from .cohorts import money, purchase_days, quotient, rounded, table_of
-from .day_by_day import periods
+from .day_by_day import periods, regions
 
 YEAR = timedelta(days=365)
 HALF = 0.5 + 1e-9  # the library reckons in floats: what is a half may come out a little above it
@@ -53,15 +53,12 @@ def _month_ends(daily: pd.DataFrame, observed_from: date) -> Iterator[tuple[date
 
 def _levels(members: pd.DataFrame, stores: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """(level, level_id, its members) of each store and region that has any, and of head office."""
-    told = {str(row["store_id"]): row.get("region") for row in stores.to_dict("records")}
-
-    def region_of(store_id: str) -> str:
-        region = told.get(store_id)
-        return "not_fed" if pd.isna(region) or region == "" else str(region)
-
+    region_of = regions(stores)
     for store_id, of_store in members.groupby("service_store_id", sort=True):
         yield "store", str(store_id), of_store
-    for region, of_region in members.groupby(members["service_store_id"].map(region_of), sort=True):
+    for region, of_region in members.groupby(
+        members["service_store_id"].map(lambda store_id: region_of.get(store_id, "not_fed")), sort=True
+    ):
         yield "region", str(region), of_region
     if len(members):
         yield "hq", "hq", members
