@@ -260,7 +260,17 @@ def differing(built: Settings, table: str, said: pd.DataFrame, key: list[str]) -
 def test_every_kpi_table_is_what_raw_says_by_the_slow_reference(built: Settings, landed: Landed) -> None:
     recruited_by = {member.member_id: member.service_store_id for member in landed.identity.members()}
     deeds = landed.deeds()
-    tables = kpi_tables(landed.daily, landed.facts, landed.stores, recruited_by, landed.moments, deeds)
+    tables = kpi_tables(
+        landed.daily,
+        landed.facts,
+        landed.stores,
+        recruited_by,
+        landed.moments,
+        landed.landed,
+        landed.closures,
+        landed.calendar,
+        deeds,
+    )
     wrong, empty = [], set()
     for table, said, key in tables:
         if said.empty:

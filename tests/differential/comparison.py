@@ -175,7 +175,16 @@ def _migration(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatc
 
 def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     recruited_by = {member.member_id: member.service_store_id for member in expected.identity.members()}
-    tables = kpi_tables(expected.daily, expected.facts, expected.stores, recruited_by, expected.moments)
+    tables = kpi_tables(
+        expected.daily,
+        expected.facts,
+        expected.stores,
+        recruited_by,
+        expected.moments,
+        expected.landed,
+        expected.closures,
+        expected.calendar,
+    )
     for table, said, key in tables:
         published = _read(conn, f"select * from bi.{table}")
         yield from differences(table, published[said.columns], said, key)

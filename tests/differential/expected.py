@@ -137,12 +137,8 @@ class Expected:
         return places["receipts"] & places["receipt_lines"]
 
     @cached_property
-    def uncovered(self) -> set[tuple[str, date]]:
-        """(store, day) from the first receipt on of the days on which an open store's receipts are not all there."""
-        closures = pd.DataFrame(self.rows("store_closures"), columns=["store_id", "closed_from", "closed_to"])
-        return day_by_day.uncovered(
-            self.landed, self.stores, closures, min(self.facts["business_date"]), self.as_of
-        )
+    def closures(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows("store_closures"), columns=["store_id", "closed_from", "closed_to"])
 
     @cached_property
     def calendar(self) -> pd.DataFrame:

@@ -832,8 +832,22 @@ def uncovered(
 ) -> set[tuple[str, date]]:
     """(store_id, day) of the days on which a store was open, and whose receipts were not all delivered.
 
+    landed: (store_id or ``all``, business_date) of the receipt batches in force.
+    """
+    shut = closed(stores, closures, first, last)
+    return {
+        (store_id, day)
+        for store_id in stores["store_id"].map(str)
+        for day in _calendar(first, last)
+        if not {("all", day), (store_id, day)} & landed and (store_id, day) not in shut
+    }
+
+
+def closed(stores: pd.DataFrame, closures: pd.DataFrame, first: date, last: date) -> set[tuple[str, date]]:
+    """(store_id, day) of the days on which a store was not open.
+
     A store's opening and closing day are days on which it is open, a closure's both ends days on which it
-    is not. landed: (store_id or ``all``, business_date) of the receipt batches in force.
+    is not.
     """
     shut: dict[str, list[tuple[date, date]]] = {}
     for row in closures.to_dict("records"):
@@ -850,14 +864,16 @@ def uncovered(
                 return False
         return not any(start <= day <= until for start, until in shut.get(str(store["store_id"]), ()))
 
-    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return {
         (str(store["store_id"]), day)
-        for day in days
-        if ("all", day) not in landed
         for store in stores.to_dict("records")
-        if (str(store["store_id"]), day) not in landed and is_open(store, day)
+        for day in _calendar(first, last)
+        if not is_open(store, day)
     }
+
+
+def _calendar(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 # ----------------------------------------------------------------------------------------------- the stocktake

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tests.reference import cohorts, day_by_day, month_ends
+from tests.reference import cohorts, day_by_day, month_ends, sales
 
 from memberhouse.settings import PROJECT_ROOT
 
@@ -24,12 +24,16 @@ def kpi_tables(
     stores: pd.DataFrame,
     recruited_by: Mapping[str, str],
     sold_at: Mapping[tuple[Any, ...], pd.Timestamp],
+    landed: set[tuple[str, date]],
+    closures: pd.DataFrame,
+    calendar: pd.DataFrame,
     deeds: Collection[tuple[str, date]] = (),
 ) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     """Each table's name, what it must say in the columns of the published one, and its key.
 
     daily, facts: as ``day_by_day`` computes them; recruited_by: the recruiting store of each member; sold_at: the
-    moment of each receipt by its key; deeds: (member, day) of deliberate events and replies.
+    moment of each receipt by its key; landed: (store or ``all``, business date) of which receipts and lines are there;
+    closures, calendar: as fed, the newest calendar; deeds: (member, day) of deliberate events and replies.
     """
     as_of, observed_from = daily["day"].max(), min(facts["business_date"])
     of_periods = day_by_day.kpis(daily, facts, stores, PERIODS, deeds=deeds)
@@ -47,6 +51,15 @@ def kpi_tables(
     yield "member_concentration_monthly", concentration, _MONTH_AND_LEVEL
     cycle = month_ends.purchase_cycle_monthly(daily, facts, stores, observed_from)
     yield "purchase_cycle_monthly", cycle, _MONTH_AND_LEVEL
+    missing = day_by_day.uncovered(landed, stores, closures, observed_from, as_of)
+    decomposition = sales.sales_decomposition_weekly(daily, facts, stores, missing)
+    yield "sales_decomposition_weekly", decomposition, ["week_start", "level", "level_id", "compared_with"]
+    mix = sales.channel_mix_weekly(daily, facts, stores)
+    yield "channel_mix_weekly", mix, ["week_start", "level", "level_id", "channel_mix"]
+    yield "reactivation_90d", sales.reactivation_90d(daily, facts), ["cohort_week", "store_id"]
+    untold = missing | day_by_day.closed(stores, closures, observed_from, as_of)
+    effect = sales.member_day_effect(facts, stores, calendar, as_of, daily, untold)
+    yield "member_day_effect", effect, ["event_date", "event_type", "event_name", "level", "level_id"]
 
 
 def _seed(name: str) -> pd.DataFrame:

@@ -31,7 +31,8 @@ PROOFS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     **dict.fromkeys(
         (
             *("kpi_weekly", "kpi_monthly", "kpi_quarterly", "kpi_yearly", "cohort_retention", "cohort_value"),
-            *("new_member_90d", "second_purchase_90d", "member_concentration_monthly", "purchase_cycle_monthly"),
+            *("new_member_90d", "second_purchase_90d", "reactivation_90d"),
+            *("member_concentration_monthly", "purchase_cycle_monthly"),
         ),
         _KPI,
     ),

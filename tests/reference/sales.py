@@ -360,7 +360,7 @@ def _covered_by(scope: Any, stores: pd.DataFrame) -> set[str]:
 def baseline_weeks(day: date, busy: Collection[date], observed_from: date) -> list[date] | None:
     """The Mondays of the four weeks that a store's event is held against, the latest first; None: there aren't four.
 
-    busy: the days on which there is an event in the store.
+    busy: the days on which there is an event in the store, or nothing is told of it.
     """
     monday = week_start(day - A_WEEK)
     found = []
@@ -373,9 +373,18 @@ def baseline_weeks(day: date, busy: Collection[date], observed_from: date) -> li
 
 
 def member_day_effect(
-    facts: pd.DataFrame, stores: pd.DataFrame, calendar: pd.DataFrame, as_of: date, daily: pd.DataFrame
+    facts: pd.DataFrame,
+    stores: pd.DataFrame,
+    calendar: pd.DataFrame,
+    as_of: date,
+    daily: pd.DataFrame,
+    untold: Collection[tuple[str, date]],
 ) -> pd.DataFrame:
-    """Event × level with a store that it covers and that has a baseline: what it sold, and what it mostly sells."""
+    """Event × level with a store that it covers and that has a baseline: what it sold, and what it mostly sells.
+
+    untold: (store_id, day) of the days on which a store was closed, or whose receipts were not all delivered. A week
+    with such a day is in no baseline, and an event on such a day is not told of the store.
+    """
     rows = []
     if len(facts):
         observed_from = facts["business_date"].min()
@@ -393,13 +402,18 @@ def member_day_effect(
             for store_id in covered:
                 busy[store_id].add(day)
 
+        silent: dict[str, set[date]] = defaultdict(set)
+        for store_id, day in untold:
+            silent[store_id].add(day)
+
         for (day, event_type, event_name), covered in sorted(events.items()):
             if not observed_from <= day <= as_of:
                 continue
             weeks_of = {
                 store_id: mondays
                 for store_id in covered
-                if (mondays := baseline_weeks(day, busy[store_id], observed_from)) is not None
+                if (store_id, day) not in untold
+                and (mondays := baseline_weeks(day, busy[store_id] | silent[store_id], observed_from)) is not None
             }
             for level, level_id, of_level in _levels(stores):
                 taking_part = [store_id for store_id in of_level if store_id in weeks_of]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -600,9 +600,11 @@ def sells(story: Story, amounts_from: dict[date, float], store: str = "A") -> No
         story.buys("", on, spent, store=store)
 
 
-def effect(story: Story, events: pd.DataFrame, as_of: date) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+def effect(
+    story: Story, events: pd.DataFrame, as_of: date, untold: Collection[tuple[str, date]] = ()
+) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """By date, name and level: the columns from ``stores`` on."""
-    table = member_day_effect(story.facts, story.store_frame, events, as_of, story.daily(as_of))
+    table = member_day_effect(story.facts, story.store_frame, events, as_of, story.daily(as_of), untold)
     assert set(table["event_type"]) <= {"member_day"}
     return {(row[0], row[2], row[3], row[4]): row[5:] for row in rows_of(table)}
 
@@ -645,6 +647,18 @@ def test_quiet_weeks_are_searched_for_26_weeks(farthest: int, is_there: bool) ->
     busy = {start + timedelta(days=number % 7) for number, start in enumerate(sorted(every - quiet))}
     found = baseline_weeks(event, busy, NEW_YEAR)
     assert found == (sorted(quiet, reverse=True) if is_there else None)
+
+
+def test_a_week_with_a_day_that_nobody_told_of_is_in_no_baseline(shop: Story) -> None:
+    sells(shop, {THURSDAY: 0.5})
+    events = calendar((THURSDAY, "the day"))
+    of_the_store = (THURSDAY, "the day", "store", "A")
+    whole = effect(shop, events, THURSDAY)[of_the_store][2]
+    # 29 January to 4 February sold 16 on its Thursday; the week of 1 January, with 1, stands in for it
+    missing = {("A", date(2018, 1, 30))}
+    assert effect(shop, events, THURSDAY, missing)[of_the_store][2] == whole - amount("3.75")
+    assert of_the_store not in effect(shop, events, THURSDAY, missing | {("A", date(2018, 1, 1))})
+    assert of_the_store not in effect(shop, events, THURSDAY, {("A", THURSDAY)})
 
 
 def test_an_event_is_held_against_the_same_weekday_of_four_weeks(shop: Story) -> None:
@@ -776,6 +790,6 @@ def test_without_anybody_there_are_columns_and_no_rows() -> None:
         (sales_decomposition_weekly(daily, facts, stores, set()), 21),
         (channel_mix_weekly(daily, facts, stores), 7),
         (reactivation_90d(daily, facts), 6),
-        (member_day_effect(facts, stores, calendar((DAY_0, "the day")), as_of, daily), 14),
+        (member_day_effect(facts, stores, calendar((DAY_0, "the day")), as_of, daily, set()), 14),
     ):
         assert (len(table), len(table.columns)) == (0, columns)

@@ -24,7 +24,11 @@ sales as (
 ),
 
 sales_days as (
-    select distinct business_date from sales
+    select business_date from sales
+    union
+    -- whether a day is covered
+    select business_date from batches
+    where source = 'pos' and feed in ('receipts', 'receipt_lines')
 ),
 
 published as (
@@ -48,7 +52,7 @@ final as (
             or exists (select 1 from first_days)
             or exists (
                 select 1 from batches
-                where source = 'reference' and feed = 'calendar'
+                where source = 'reference' and feed in ('calendar', 'store_closures')
             )
             or (events.event_date >= step.from_date - 7 and events.event_date <= step.to_date)
             or exists (

@@ -26,30 +26,50 @@ events as (
     where is_observed and {{ in_scope('event_date', 'int_kpi__touched_events') }}
 ),
 
+told_days as (
+    select
+        day_coverage.store_id,
+        day_coverage.calendar_date
+    from {{ ref('int_kpi__day_coverage') }} as day_coverage
+    inner join reporting on day_coverage.calendar_date >= reporting.observed_from
+    where day_coverage.is_covered
+),
+
+-- in which the store was open every day, and all is known of it
+told_weeks as (
+    select
+        store_id,
+        date_trunc('week', calendar_date)::date as week_start
+    from told_days
+    group by store_id, date_trunc('week', calendar_date)
+    having count(*) = 7
+),
+
 event_days as (
     select distinct
-        event_date,
-        store_id
+        events.event_date,
+        events.store_id
     from events
+    inner join told_days on events.store_id = told_days.store_id and events.event_date = told_days.calendar_date
 ),
 
 earlier_weeks as (
     select
         event_days.event_date,
         event_days.store_id,
-        week::date as week_start,
-        row_number() over (partition by event_days.event_date, event_days.store_id order by week desc) as recency
+        told_weeks.week_start,
+        row_number() over (
+            partition by event_days.event_date, event_days.store_id order by told_weeks.week_start desc
+        ) as recency
     from event_days
-    cross join reporting
-    cross join
-        lateral generate_series(
-            date_trunc('week', (event_days.event_date - 7)::timestamp) - interval '182 days',
-            date_trunc('week', (event_days.event_date - 7)::timestamp) - interval '7 days',
-            interval '7 days'
-        ) as week
+    inner join told_weeks
+        on
+            event_days.store_id = told_weeks.store_id
+            and told_weeks.week_start < date_trunc('week', (event_days.event_date - 7)::timestamp)::date
+            and told_weeks.week_start >= date_trunc('week', (event_days.event_date - 7)::timestamp)::date - 26 * 7
     left join event_weeks
-        on event_days.store_id = event_weeks.store_id and week::date = event_weeks.week_start
-    where event_weeks.store_id is null and week::date >= reporting.observed_from
+        on told_weeks.store_id = event_weeks.store_id and told_weeks.week_start = event_weeks.week_start
+    where event_weeks.store_id is null
 ),
 
 compared as (

@@ -196,14 +196,18 @@ parts as (
             -- with nobody to compare with, the change is one of buyers
             when buyers = 0 or buyers_before = 0 then change
             when log_mean is null then 0
-            else log_mean * ln(buyers::numeric / buyers_before)
+            -- an exact half cent must not hang on a logarithm's last digit
+            else round(log_mean * ln(buyers::numeric / buyers_before), 8)
         end::numeric(14, 2) as buyers_effect_amount,
         case
             when log_mean is null then 0
             else
-                log_mean * ln(
-                    (sale_receipts_member::numeric * buyers_before)
-                    / (sale_receipts_member_before::numeric * buyers)
+                round(
+                    log_mean * ln(
+                        (sale_receipts_member::numeric * buyers_before)
+                        / (sale_receipts_member_before::numeric * buyers)
+                    ),
+                    8
                 )
         end::numeric(14, 2) as frequency_effect_amount
     from weighted
