@@ -187,7 +187,8 @@ def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     )
     for table, said, key in tables:
         published = _read(conn, f"select * from bi.{table}")
-        yield from differences(table, published[said.columns], said, key)
+        if len(said) or len(published):  # some tell only of what happened to few
+            yield from differences(table, published[said.columns], said, key)
 
 
 def _complete(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
