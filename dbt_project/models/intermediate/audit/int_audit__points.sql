@@ -1,5 +1,5 @@
--- Grain: one row per reconciliation of the points ledger: two ways to the same number, and how far they are apart at most.
--- Of the holders whose entries changed; of days and months all.
+-- Grain: one row per reconciliation of the points ledger: two ways to the same number, and how far they are apart at
+-- most. Of the holders whose entries changed; of days and months all.
 with entries as (
     select
         holder_id,

@@ -1,4 +1,5 @@
--- Grain: one row per event of the calendar (date, type, name) that the release knows sales of, and store that it covers.
+-- Grain: one row per event of the calendar (date, type, name) that the release knows sales of, and store that it
+-- covers.
 with reporting as (
     select * from {{ ref('reporting_period') }}
 ),

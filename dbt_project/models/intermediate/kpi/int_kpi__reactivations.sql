@@ -1,5 +1,5 @@
--- Grain: one row per member and day on which a purchase took it back (into stage S07), with its service store of that day
--- and its next purchase day.
+-- Grain: one row per member and day on which a purchase took it back (into stage S07), with its service store of that
+-- day and its next purchase day.
 {{ config(
     unique_key=['member_id', 'entered_on'],
     scope={'columns': ['member_id'], 'relation': 'int_lifecycle__touched_members'},

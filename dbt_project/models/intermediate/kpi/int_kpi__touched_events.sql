@@ -1,5 +1,5 @@
--- Grain: one row per event of the calendar whose effect may differ from the highest published release: sales of the days
--- around it or of the weeks that it is compared with changed, it came or went, or 7 days after it have passed.
+-- Grain: one row per event of the calendar whose effect may differ from the highest published release: sales of the
+-- days around it or of the weeks that it is compared with changed, it came or went, or 7 days after it have passed.
 with step as (
     select * from {{ ref('int_release__step') }}
 ),

@@ -1,5 +1,5 @@
--- Grain: one row per week of whose purchasing members, their channels or their money something may differ from the highest
--- published release.
+-- Grain: one row per week of whose purchasing members, their channels or their money something may differ from the
+-- highest published release.
 with step as (
     select * from {{ ref('int_release__step') }}
 ),

@@ -1,5 +1,5 @@
--- Grain: one row per week of reactivations of which the figures may differ from the highest published release: one of its
--- members came back or bought otherwise, or its 90 days ended since.
+-- Grain: one row per week of reactivations of which the figures may differ from the highest published release: one of
+-- its members came back or bought otherwise, or its 90 days ended since.
 with step as (
     select * from {{ ref('int_release__step') }}
 ),

@@ -1,5 +1,5 @@
--- Grain: one row per week, level (store, region, hq), its id and the channels that members had bought through in the 365
--- days to the week's close. Members count by service store at the close, money by selling store.
+-- Grain: one row per week, level (store, region, hq), its id and the channels that members had bought through in the
+-- 365 days to the week's close. Members count by service store at the close, money by selling store.
 {{ config(
     unique_key=['week_start', 'level', 'level_id', 'channel_mix'],
     scope={'columns': ['week_start'], 'relation': 'int_kpi__touched_mixes'},

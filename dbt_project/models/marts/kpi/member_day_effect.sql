@@ -1,5 +1,6 @@
--- Grain: one row per event of the calendar, level (store, region, hq) and its id: sales of its day against the mean of the
--- same weekday in four earlier weeks without an event, and what the seven days on either side of it had less or more.
+-- Grain: one row per event of the calendar, level (store, region, hq) and its id: sales of its day against the mean of
+-- the same weekday in four earlier weeks without an event, and what the seven days on either side of it had less or
+-- more.
 {{ config(
     unique_key=['event_date', 'event_type', 'event_name', 'level', 'level_id'],
     scope={'columns': ['event_date'], 'relation': 'int_kpi__touched_events'},
@@ -167,14 +168,16 @@ final as (
         {{ rate('by_level.on_amount', 'by_level.on_baseline') }} as effect_ratio,
         (by_level.on_amount - by_level.on_baseline)::numeric(14, 2) as extra_amount,
         (by_level.before_amount - by_level.before_baseline)::numeric(14, 2) as before_amount,
-        case when by_level.event_date + 7 <= reporting.as_of_date
-            then (by_level.after_amount - by_level.after_baseline)
+        case
+            when by_level.event_date + 7 <= reporting.as_of_date
+                then by_level.after_amount - by_level.after_baseline
         end::numeric(14, 2) as after_amount,
-        case when by_level.event_date + 7 <= reporting.as_of_date
-            then
-                by_level.on_amount - by_level.on_baseline
-                + by_level.before_amount - by_level.before_baseline
-                + by_level.after_amount - by_level.after_baseline
+        case
+            when by_level.event_date + 7 <= reporting.as_of_date
+                then
+                    by_level.on_amount - by_level.on_baseline
+                    + by_level.before_amount - by_level.before_baseline
+                    + by_level.after_amount - by_level.after_baseline
         end::numeric(14, 2) as net_effect_amount,
         by_level.event_date + 7 <= reporting.as_of_date as is_final
     from by_level

@@ -1,5 +1,5 @@
--- Grain: one row per week, level (store, region, hq), its id and the earlier week that it is compared with. Store by store,
--- a day is compared with the same weekday when the files of both are there; the rest is left out of both weeks.
+-- Grain: one row per week, level (store, region, hq), its id and the earlier week that it is compared with. Store by
+-- store, a day is compared with the same weekday when the files of both are there; the rest is left out of both weeks.
 {{ config(
     unique_key=['week_start', 'level', 'level_id', 'compared_with'],
     scope={'columns': ['week_start', 'compared_with'], 'relation': 'int_kpi__touched_comparisons'},
@@ -108,7 +108,8 @@ sums_by_store as (
         days.store_id,
         {% for column in sums %}
             sum(sales.{{ column }}) filter (where days.is_now) as {{ column }},
-            sum(sales.{{ column }}) filter (where not days.is_now) as {{ column }}_before{% if not loop.last %},{% endif %}
+            sum(sales.{{ column }}) filter (where not days.is_now) as {{ column }}_before
+            {%- if not loop.last %},{% endif %}
         {% endfor %}
     from days
     inner join {{ ref('int_receipts__store_days') }} as sales
