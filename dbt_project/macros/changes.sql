@@ -1,20 +1,23 @@
 {#
 What is being built: release_id and base_release_id, the numbers of the release and of the one that it starts from (0
-outside of a build), and is_full, whether it computes every row anew (release.release.full_because). Two hundred places
-ask: whoever began the build has told dbt, and only when dbt is called by itself the database is asked.
+outside of a build), is_full, whether it computes every row anew (release.release.full_because), and stored, the marts
+of which rows are kept. Hundreds of places ask: whoever began the build has told dbt, and only when dbt is called by
+itself the database is asked.
 #}
 {% macro building() %}
     {%- if not execute -%}
-        {% do return({'release_id': 0, 'base_release_id': 0, 'is_full': false}) %}
+        {% do return({'release_id': 0, 'base_release_id': 0, 'is_full': false, 'stored': []}) %}
     {%- endif -%}
     {%- set told = env_var('MEMBERHOUSE_BUILDING', '') -%}
     {%- if told -%}
         {% do return(fromjson(told)) %}
     {%- endif -%}
     {%- set row = run_query(
-        'select coalesce(max(release_id), 0), coalesce(max(base_release_id), 0), coalesce(bool_or(is_full), true)'
-        ~ ' from release.building')[0] -%}
-    {% do return({'release_id': row[0], 'base_release_id': row[1], 'is_full': row[2]}) %}
+        'select coalesce(max(release_id), 0), coalesce(max(base_release_id), 0), coalesce(bool_or(is_full), true),'
+        ~ " (select string_agg(table_name, ' ') from release.versioned_table) from release.building")[0] -%}
+    {% do return({
+        'release_id': row[0], 'base_release_id': row[1], 'is_full': row[2], 'stored': (row[3] or '').split(' ')
+    }) %}
 {% endmacro %}
 
 
@@ -103,10 +106,12 @@ tested when it was written; keys are unique by an index.
     {%- set where = config.get('where', '') -%}
     {%- set tested = relation -%}
     {%- if relation.schema == 'marts' and not is_full_build() -%}
-        {%- set open_rows = adapter.get_relation(relation.database, 'history', relation.identifier ~ '__open') -%}
-        {%- if open_rows -%}
+        {%- if relation.identifier in (building().stored or []) -%}
             {%- set tested -%}
-                (select * from {{ open_rows }} where _from_release = {{ building().release_id }}) as written
+                (
+                    select * from history.{{ adapter.quote(relation.identifier ~ '__open') }}
+                    where _from_release = {{ building().release_id }}
+                ) as written
             {%- endset -%}
         {%- endif -%}
     {%- endif -%}

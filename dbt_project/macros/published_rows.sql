@@ -3,11 +3,10 @@ Columns of a mart as the highest published release has them, for a model that as
 before the first release. columns: name -> type.
 #}
 {% macro published_rows(mart, columns) -%}
-    {%- set open_rows = adapter.get_relation(target.database, 'history', mart ~ '__open') if execute -%}
-    {%- if open_rows -%}
+    {%- if mart in (building().stored or []) -%}
     select
         {{ columns.keys() | join(',\n        ') }}
-    from {{ open_rows }}
+    from history.{{ adapter.quote(mart ~ '__open') }}
     {%- else -%}
     select
         {% for name, type in columns.items() -%}

@@ -5,6 +5,7 @@ The extra day comes as files and goes by the real steps: load, build, gate, publ
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +74,8 @@ class Place:
         home.mkdir(parents=True)
         self.settings = Settings(home, postgres.create_database(server, f"bench_{name}"), PROJECT_ROOT)
         self._steps: dict[str, float] = {}
+        # what was built, for `models_of_last_build`
+        os.environ["DBT_WRITE_JSON"] = "true"
         history.fill(self.settings, self._folder, size, tell)
 
     @property

@@ -179,7 +179,10 @@ def _build(
         project_sha256 = _project_sha256(settings.project_root)
         seeds_stand = not full_refresh and _last_build_loaded_seeds(conn, project_sha256)
         release_id = _open_release(conn, as_of, full_refresh, project_sha256)
-        ((building,),) = conn.execute("select to_jsonb(b) from release.building as b").fetchall()
+        ((building,),) = conn.execute(
+            "select to_jsonb(b) || jsonb_build_object('stored', (select jsonb_agg(t.table_name)"
+            " from release.versioned_table as t)) from release.building as b"
+        ).fetchall()
         conn.commit()
         step.detail["release_id"] = release_id
         left_out = ["--exclude", "resource_type:seed"] if seeds_stand else []

@@ -50,26 +50,32 @@ def invoke(
 ) -> list[NodeResult]:
     """Run a dbt command such as ``build`` and return a result a node.
 
-    building: the row of release.building, for the macro of that name; without it, the macro asks the database.
+    building: the row of release.building, and the marts that are stored, for the macro of that name; without it,
+    the macro asks the database.
     Raises RuntimeError when dbt did not get as far as running nodes (a parse error, no connection).
     The target and log folders are ``<home>/dbt``; the parsed project is kept there, which makes the
     next start a matter of a second.
     """
+    from dbt.adapters.base import impl
     from dbt.cli.main import dbtRunner
 
+    # dbt-adapters adds a flag to its defaults with each run, and goes through the whole stack for each of them: after
+    # a hundred runs in one process that is most of the time.
+    default_flags = list(impl.DEFAULT_BASE_BEHAVIOR_FLAGS)
     # dbt's own start-up message and usage statistics
     os.environ["DO_NOT_TRACK"] = "1"
     with _environment(settings, building):
         runner = dbtRunner(callbacks=[_reporter(progress)] if progress else [])
         result = runner.invoke(
             [
-                "--quiet",
-                "--no-use-colors",
                 "--no-send-anonymous-usage-stats",
                 "--no-version-check",
-                # at debug level a fifth of a small build would be its log; the SQL is in target
+                # A logger words every event, whatever its level: a fifth of a small build. What went wrong is in the
+                # results, the SQL in target.
+                "--log-level",
+                "none",
                 "--log-level-file",
-                "info",
+                "none",
                 *arguments,
                 "--project-dir",
                 str(settings.project_root / "dbt_project"),
@@ -81,6 +87,7 @@ def invoke(
                 str(settings.home / "dbt" / "logs"),
             ]
         )
+    impl.DEFAULT_BASE_BEHAVIOR_FLAGS[:] = default_flags
     if result.exception is not None and not _nodes(result):
         raise RuntimeError(f"dbt {arguments[0]}: {result.exception}") from result.exception
     return [
@@ -131,6 +138,8 @@ def _environment(settings: Settings, building: Mapping[str, Any] | None) -> Iter
         "DBT_ENV_SECRET_MEMBERHOUSE_PG_PASSWORD": str(parts.get("password") or ""),
         "MEMBERHOUSE_PG_DBNAME": str(parts.get("dbname") or ""),
         "MEMBERHOUSE_BUILDING": json.dumps(building) if building else "",
+        # dbt's manifest and run_results, which nobody reads after a build: a tenth of a small one
+        "DBT_WRITE_JSON": os.environ.get("DBT_WRITE_JSON", "false"),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

@@ -86,14 +86,15 @@ sales as (
     select
         compared.event_date,
         compared.store_id,
-        apart.days_apart,
+        day::date as day,
         coalesce(sales.net_sales_amount, 0) as amount
     from compared
-    cross join generate_series(-7, 7) as apart (days_apart)
+    cross join
+        lateral generate_series(
+            (compared.event_date - 7)::timestamp, (compared.event_date + 7)::timestamp, interval '1 day'
+        ) as day
     left join {{ ref('int_receipts__store_days') }} as sales
-        on
-            compared.store_id = sales.store_id
-            and compared.event_date + apart.days_apart = sales.business_date
+        on compared.store_id = sales.store_id and day::date = sales.business_date
 ),
 
 weekdays as (
@@ -116,18 +117,18 @@ by_event_day as (
     select
         sales.event_date,
         sales.store_id,
-        sum(sales.amount) filter (where sales.days_apart = 0) as on_amount,
-        sum(sales.amount) filter (where sales.days_apart < 0) as before_amount,
-        sum(sales.amount) filter (where sales.days_apart > 0) as after_amount,
-        coalesce(sum(weekdays.amount) filter (where sales.days_apart = 0), 0) as on_baseline,
-        coalesce(sum(weekdays.amount) filter (where sales.days_apart < 0), 0) as before_baseline,
-        coalesce(sum(weekdays.amount) filter (where sales.days_apart > 0), 0) as after_baseline
+        sum(sales.amount) filter (where sales.day = sales.event_date) as on_amount,
+        sum(sales.amount) filter (where sales.day < sales.event_date) as before_amount,
+        sum(sales.amount) filter (where sales.day > sales.event_date) as after_amount,
+        coalesce(sum(weekdays.amount) filter (where sales.day = sales.event_date), 0) as on_baseline,
+        coalesce(sum(weekdays.amount) filter (where sales.day < sales.event_date), 0) as before_baseline,
+        coalesce(sum(weekdays.amount) filter (where sales.day > sales.event_date), 0) as after_baseline
     from sales
     left join weekdays
         on
             sales.event_date = weekdays.event_date
             and sales.store_id = weekdays.store_id
-            and extract(isodow from sales.event_date + sales.days_apart)::integer = weekdays.weekday
+            and extract(isodow from sales.day)::integer = weekdays.weekday
     group by sales.event_date, sales.store_id
 ),
 
