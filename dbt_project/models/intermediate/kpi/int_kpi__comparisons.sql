@@ -6,10 +6,7 @@ with weeks as (
 ),
 
 kinds as (
-    select
-        kind.compared_with,
-        kind.days_apart
-    from (values ('last_week', 7), ('last_year', 364)) as kind (compared_with, days_apart)
+    {{ comparisons() }}
 ),
 
 final as (

@@ -45,18 +45,47 @@ is_all_touched as (
         ) as is_touched
 ),
 
+published as (
+    {{ published_rows('sales_decomposition_weekly', {'week_start': 'date', 'compared_with': 'text'}) }}
+),
+
+kinds as (
+    {{ comparisons() }}
+),
+
+found as (
+    select
+        touched.week_start,
+        kinds.compared_with
+    from touched
+    cross join kinds
+    union
+    select
+        touched.week_start + kinds.days_apart as week_start,
+        kinds.compared_with
+    from touched
+    cross join kinds
+    union
+    select
+        week_start,
+        compared_with
+    from {{ ref('int_kpi__comparisons') }}
+    where (select is_touched from is_all_touched)
+    union
+    -- that are not there any more
+    select
+        week_start,
+        compared_with
+    from published
+    where (select is_touched from is_all_touched)
+),
+
 final as (
     select
-        comparisons.week_start,
-        comparisons.compared_with
-    from {{ ref('int_kpi__comparisons') }} as comparisons
-    where
-        not (select step.is_full from step)
-        and (
-            (select is_all_touched.is_touched from is_all_touched)
-            or comparisons.week_start in (select touched.week_start from touched)
-            or comparisons.compared_week_start in (select touched.week_start from touched)
-        )
+        week_start,
+        compared_with
+    from found
+    where not (select step.is_full from step)
 )
 
 select * from final

@@ -10,19 +10,29 @@ kinds as (
     from unnest(array['month', 'quarter', 'year']) as period_type
 ),
 
+-- a week lies in one period of a kind, or in two
+periods as (
+    select distinct
+        weeks.week_start,
+        kinds.period_type,
+        date_trunc(kinds.period_type, edge.day)::date as period_start
+    from (select distinct week_start from weeks) as weeks
+    cross join kinds
+    cross join
+        lateral (values (weeks.week_start::timestamp), (weeks.week_start::timestamp + interval '6 days')) as edge (day)
+),
+
 final as (
     select distinct
-        kinds.period_type,
-        date_trunc(kinds.period_type, edge.day)::date as period_start,
+        periods.period_type,
+        periods.period_start,
         weeks.level,
         weeks.level_id,
         weeks.column_name,
         weeks.cause,
         weeks.batch_id
     from weeks
-    cross join kinds
-    cross join
-        lateral (values (weeks.week_start::timestamp), (weeks.week_start::timestamp + interval '6 days')) as edge (day)
+    inner join periods on weeks.week_start = periods.week_start
 )
 
 select * from final
