@@ -171,7 +171,7 @@ def test_a_last_year_of_a_few_days_is_not_a_last_year(ordinary_week: WeeklyRepor
 def test_caveats_are_said_in_words(first_year: WeeklyReport) -> None:
     said = "churn (not observable yet), churn over 12 months (not observable yet)"
     assert f"Not in these figures: {said}, members engaged in the app (not computed)." in render(first_year, "en")
-    assert "流失率（尚无法观察）、12 个月流失率（尚无法观察）、App互动会员（未计算）" in render(first_year, "zh")
+    assert "流失率（尚无法观察）、12 个月流失率（尚无法观察）、应用互动会员（未计算）" in render(first_year, "zh")
 
 
 def test_a_base_of_nobody_is_not_a_rate_of_zero(ordinary_week: WeeklyReport) -> None:
