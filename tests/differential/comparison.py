@@ -17,6 +17,8 @@ from tests.reference.identity import OPEN_END
 from tests.reference.kpi_tables import PERIODS, kpi_tables
 
 ROWS_SHOWN = 5
+# Nobody may have come back yet, no event may have four whole weeks before it, no day the files of the same weekday.
+TELL_OF_FEW = {"reactivation_90d", "member_day_effect", "sales_decomposition_weekly"}
 LEGAL = {
     "S02": {"S03"},
     "S03": {"S04", "S08"},
@@ -187,7 +189,7 @@ def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
     )
     for table, said, key in tables:
         published = _read(conn, f"select * from bi.{table}")
-        if len(said) or len(published):  # some tell only of what happened to few
+        if len(said) or len(published) or table not in TELL_OF_FEW:
             yield from differences(table, published[said.columns], said, key)
 
 
