@@ -12,16 +12,6 @@ sales as (
     {{ changes('int_receipts__store_days', ['business_date']) }}
 ),
 
-periods as (
-    {{ changes('reporting_period', ['observed_from']) }}
-),
-
-first_days as (
-    select observed_from from periods
-    group by observed_from
-    having count(*) = 1
-),
-
 batches as (
     select * from {{ ref('int_release__changed_batches') }}
     where is_changed
@@ -42,7 +32,7 @@ found as (
     from weeks
     where
         exists (select 1 from {{ ref('int_kpi__changed_stores') }})
-        or exists (select 1 from first_days)
+        or exists (select 1 from {{ ref('int_release__moved_first_day') }})
         or exists (
             select 1 from batches
             where source = 'reference' and feed = 'store_closures'

@@ -9,16 +9,6 @@ batches as (
     where is_changed
 ),
 
-periods as (
-    {{ changes('reporting_period', ['observed_from']) }}
-),
-
-first_days as (
-    select observed_from from periods
-    group by observed_from
-    having count(*) = 1
-),
-
 touched as (
     select date_trunc('week', business_date)::date as week_start from {{ ref('int_release__touched_store_days') }}
     union
@@ -38,7 +28,7 @@ touched as (
 is_all_touched as (
     select
         exists (select 1 from {{ ref('int_kpi__changed_stores') }})
-        or exists (select 1 from first_days)
+        or exists (select 1 from {{ ref('int_release__moved_first_day') }})
         or exists (
             select 1 from batches
             where source = 'reference' and feed = 'store_closures'

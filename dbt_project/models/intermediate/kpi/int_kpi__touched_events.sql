@@ -9,16 +9,6 @@ batches as (
     where is_changed
 ),
 
-periods as (
-    {{ changes('reporting_period', ['observed_from']) }}
-),
-
-first_days as (
-    select observed_from from periods
-    group by observed_from
-    having count(*) = 1
-),
-
 sales as (
     {{ changes('int_receipts__store_days', ['business_date']) }}
 ),
@@ -49,7 +39,7 @@ final as (
         not step.is_full
         and (
             exists (select 1 from {{ ref('int_kpi__changed_stores') }})
-            or exists (select 1 from first_days)
+            or exists (select 1 from {{ ref('int_release__moved_first_day') }})
             or exists (
                 select 1 from batches
                 where source = 'reference' and feed in ('calendar', 'store_closures')

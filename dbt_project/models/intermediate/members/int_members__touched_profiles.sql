@@ -6,19 +6,6 @@ with step as (
     select * from {{ ref('int_release__step') }}
 ),
 
-periods as (
-    {{ changes('reporting_period', ['observed_from']) }}
-),
-
--- who enrolled between two first days of all
-first_days as (
-    select
-        min(observed_from) as earlier,
-        max(observed_from) as later
-    from periods
-    having min(observed_from) < max(observed_from)
-),
-
 found as (
     select member_id from ({{ changes('int_members__days', ['member_id']) }}) as days
     union
@@ -56,10 +43,11 @@ found as (
             (step.from_date < flags.flagged_from and step.to_date >= flags.flagged_from)
             or (step.from_date < flags.flagged_to and step.to_date >= flags.flagged_to)
     union
+    -- who enrolled between two first days of all
     select members.member_id
-    from first_days
+    from {{ ref('int_release__moved_first_day') }} as first_day
     inner join {{ ref('int_members__members') }} as members
-        on first_days.earlier <= members.enrolled_on and first_days.later > members.enrolled_on
+        on first_day.earlier <= members.enrolled_on and first_day.later > members.enrolled_on
 ),
 
 final as (

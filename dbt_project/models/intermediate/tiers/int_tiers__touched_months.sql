@@ -1,21 +1,10 @@
 -- Grain: one row per month in which members may have been in other tiers than the highest published release says: from
 -- the first week of which counts of members may differ, or the first day of all if it is another one, to the last one.
-with periods as (
-    {{ changes('reporting_period', ['observed_from']) }}
-),
-
--- the first day of all came or went
-other_beginning as (
-    select min(observed_from) as observed_from
-    from periods
-    having count(distinct observed_from) > 1
-),
-
-weeks as (
+with weeks as (
     select
         least(
             (select min(week_start) from {{ ref('int_kpi__touched_weeks') }}),
-            (select observed_from from other_beginning)
+            (select earlier from {{ ref('int_release__moved_first_day') }})
         ) as first_week
 ),
 
