@@ -105,6 +105,8 @@ def prepare(conn: duckdb.DuckDBPyConnection) -> None:
     conn.execute(_RANGES)
     conn.execute(_QUOTIENT)
     conn.execute(_NUM_NULLS)
+    # it knows one kind of JSON
+    conn.execute("create macro to_jsonb(of_row) as to_json(of_row)")
     # nothing is published yet
     conn.execute("create schema release; create macro release.visible(of_group) as 0")
 

@@ -19,7 +19,9 @@ from tests.differential.campaign import frozen_thresholds
 from tests.differential.comparison import differences
 from tests.differential.expected import Expected
 from tests.reference import cohorts, day_by_day, points
+from tests.reference.campaigns import campaign_performance
 from tests.reference.cohorts import quotient, rounded
+from tests.reference.contacts import contact_balance_weekly
 from tests.reference.identity import local_day
 from tests.reference.kpi_tables import kpi_tables
 
@@ -219,13 +221,41 @@ class Landed(Expected):
         for contact in self.newest("contacts", "contact_id"):
             if contact["contact_id"] in first_reply:
                 day = self.app_day(contact["created_at"])
-                whose = self.identity.whose("card", contact["member"], day)
-                whose = whose or self.identity.whose("account", contact["member"], day)
-                found.add((whose, self.app_day(first_reply[contact["contact_id"]])))
+                found.add((self.whose(contact["member"], day), self.app_day(first_reply[contact["contact_id"]])))
         return {(member, day) for member, day in found if member and day <= self.as_of}
 
     def app_day(self, moment: Any) -> date:
         return local_day(moment, self.rows("stores")[0])
+
+    def whose(self, identifier: str | None, day: date) -> str | None:
+        """To whom a card or an account belonged on a day."""
+        return self.identity.whose("card", identifier, day) or self.identity.whose("account", identifier, day)
+
+    @cached_property
+    def contacts(self) -> list[dict[str, Any]]:
+        """Contacts as `contact_balance_weekly` asks for them, by the first moment of each of their states."""
+        reached: dict[str, dict[str, pd.Timestamp]] = {}
+        for state in self.rows("contact_states"):
+            moment = pd.Timestamp(state["at"])
+            if self.app_day(moment) <= self.as_of:
+                of_contact = reached.setdefault(state["contact_id"], {})
+                of_contact[state["state"]] = min(moment, of_contact.get(state["state"], moment))
+        found = []
+        for contact in self.newest("contacts", "contact_id"):
+            at = reached.get(contact["contact_id"], {})
+            made = at.get("sent", at.get("arrived"))
+            found.append(
+                contact
+                | {
+                    "member_id": self.whose(contact["member"], self.app_day(contact["created_at"])),
+                    "made_on": None if made is None else self.app_day(made),
+                    "made_at": made,
+                    "is_reached": bool(at.keys() & {"delivered", "read", "replied", "arrived"}),
+                    "is_sent": "sent" in at,
+                    "arrived_on": self.app_day(at["arrived"]) if "arrived" in at else None,
+                }
+            )
+        return found
 
     def points(self) -> dict[str, list[dict[str, Any]]]:
         """The entries of the points ledger by whose they are."""
@@ -368,7 +398,7 @@ def test_coupons_feedback_and_referrals_are_what_raw_says(built: Settings, lande
     scores: dict[tuple[date, str], tuple[Any, str, int]] = {}
     for ticket in tickets:
         day, member = ticket["day"], ticket["member"]
-        whose = landed.identity.whose("card", member, day) or landed.identity.whose("account", member, day)
+        whose = landed.whose(member, day)
         if ticket["kind"] == "nps" and ticket["score"] is not None and whose:
             place, answer = (
                 (day_by_day.quarter_start(day), whose),
@@ -403,13 +433,10 @@ def test_referrals_are_what_raw_says(built: Settings, landed: Landed) -> None:
     }
     staff = {said.member_id for said in landed.identity.said(landed.statuses) if said.flag == "staff" and said.is_set}
 
-    def whose(identifier: str, day: date) -> str | None:
-        return landed.identity.whose("card", identifier, day) or landed.identity.whose("account", identifier, day)
-
     brought = set()
     for referral in landed.newest("referrals", "referral_id"):
         day = landed.app_day(referral["at"])
-        referrer, referee = whose(referral["referrer"], day), whose(referral["referee"], day)
+        referrer, referee = landed.whose(referral["referrer"], day), landed.whose(referral["referee"], day)
         if (
             day <= landed.as_of
             and referrer
@@ -431,6 +458,37 @@ def test_referrals_are_what_raw_says(built: Settings, landed: Landed) -> None:
     assert rows
     columns = ["cohort_week", "store_id", "referees", "purchased_90d", "is_final", "conversion_rate"]
     assert differing(built, "referral_weekly", pd.DataFrame(rows, columns=columns), columns[:2]) == []
+
+
+def test_contacts_and_campaigns_are_what_raw_says(built: Settings, landed: Landed) -> None:
+    # a store that nobody has fed a region of
+    stores = {row["store_id"]: row["region"] or "not_fed" for row in landed.newest("stores", "store_id")}
+    said = contact_balance_weekly(landed.contacts, stores, landed.as_of, min(landed.facts["business_date"]))
+    assert differing(built, "contact_balance_weekly", said, ["week_start", "level", "level_id"]) == []
+
+    stage_on = {
+        (card, day): stage
+        for card, day, stage in landed.daily[["card_no", "day", "stage_code"]].itertuples(index=False)
+    }
+    spent: dict[tuple[str, date], Decimal] = {}
+    own = landed.facts[~landed.facts["is_staff_sale"].astype(bool) & ~landed.facts["is_wholesale"].astype(bool)]
+    for card, day, cents in own[["card_no", "business_date", "net_cents"]].itertuples(index=False):
+        spent[card, day] = spent.get((card, day), Decimal(0)) + Decimal(cents) / 100
+    assignments = []
+    for row in landed.newest("campaign_assignments", "campaign_id", "member"):
+        day = landed.app_day(row["assigned_at"])
+        assignments.append((row["campaign_id"], row["member"], row["arm"], day, landed.whose(row["member"], day)))
+    said = campaign_performance(
+        {row["campaign_id"]: (row["starts_on"], row["ends_on"]) for row in landed.latest("campaigns", "campaign_id")},
+        assignments,
+        {(row["campaign_id"], row["member_id"]) for row in landed.contacts if row["made_on"]},
+        lambda member, day: stage_on.get((member, day)),
+        {card: set(days) for card, days in cohorts.purchase_days(landed.facts, landed.as_of).items()},
+        spent,
+        landed.as_of,
+    )
+    assert set(said["arm"]) == {"treated", "hold_out"}
+    assert differing(built, "campaign_performance", said, ["campaign_id", "arm"]) == []
 
 
 def test_built_in_parts_or_anew_it_is_the_same(built: Settings) -> None:

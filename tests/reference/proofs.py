@@ -24,6 +24,14 @@ _KPI = (
 )
 _POINTS = ((MESSY, _CHAIN, "test_points_by_day_and_by_month_of_issue_are_what_raw_says"),)
 _APP = ((MESSY, _CHAIN, "test_coupons_feedback_and_referrals_are_what_raw_says"),)
+_OUTREACH = (
+    (MESSY, _CHAIN, "test_contacts_and_campaigns_are_what_raw_says"),
+    (
+        "a campaign and its contacts, with late files",
+        "tests/dbt_project/test_outreach.py",
+        "test_campaigns_and_contacts_are_what_the_references_say_whatever_comes_later",
+    ),
+)
 _VALUE = "tests/value/test_models.py"
 
 # Of each table that has a metric: on which data, in which file, by which test.
@@ -53,6 +61,15 @@ PROOFS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "feedback_weekly": _APP,
     "nps_quarterly": _APP,
     "referral_weekly": ((MESSY, _CHAIN, "test_referrals_are_what_raw_says"),),
+    "contact_balance_weekly": _OUTREACH,
+    "campaign_performance": _OUTREACH,
+    "target_attainment_weekly": (
+        (
+            "targets of a chain, revised and with late files",
+            "tests/dbt_project/test_targets.py",
+            "test_targets_are_what_the_reference_says_whatever_comes_later",
+        ),
+    ),
     "member_value": (
         ("CDNOW, published estimates", _VALUE, "TestPublishedEstimates.test_of_purchases_on_cdnow"),
         ("simulated members", _VALUE, "test_scores_agree_with_integrals_over_all_members_there_could_be"),

@@ -5,16 +5,7 @@ with reporting as (
 ),
 
 kinds as (
-    select
-        kind.period_type,
-        kind.length
-    from (
-        values
-        ('week', interval '7 days'),
-        ('month', interval '1 month'),
-        ('quarter', interval '3 months'),
-        ('year', interval '1 year')
-    ) as kind (period_type, length)
+    select * from {{ ref('int_kpi__period_types') }}
 ),
 
 periods as (

@@ -3,7 +3,7 @@
     unique_key=['contact_id'],
     scope={'columns': ['contact_id'], 'relation': 'int_facts__touched_contacts'},
     fed_by=['app__contacts'],
-    lookups=[['identifier'], ['member_id']],
+    lookups=[['identifier'], ['member_id'], ['made_on'], ['campaign_id']],
 ) }}
 
 with contacts as (
@@ -61,6 +61,12 @@ final as (
         identified.is_self_reported,
         identified.created_at,
         identified.business_date,
+        -- what was said to the member in the store was not sent
+        {{ business_date(
+            'coalesce(reached.sent_at, reached.arrived_at)',
+            app_clock('timezone', "'Asia/Shanghai'"),
+            app_clock('day_cutoff', "time '00:00'")
+        ) }} as made_on,
         reached.state,
         reached.state_at,
         reached.objection_code,
