@@ -25,7 +25,11 @@
 {%- endmacro %}
 
 {% macro app_date(text) -%}
-    {{ business_date(
-        app_instant(text), app_clock('timezone', "'Asia/Shanghai'"), app_clock('day_cutoff', "time '00:00'")
-    ) }}
+    {{ app_day(app_instant(text)) }}
+{%- endmacro %}
+
+
+{# The business date of an instant by the app's clock. #}
+{% macro app_day(instant) -%}
+    {{ business_date(instant, app_clock('timezone', "'Asia/Shanghai'"), app_clock('day_cutoff', "time '00:00'")) }}
 {%- endmacro %}

@@ -170,9 +170,6 @@ def test_targets_are_what_the_reference_says_whatever_comes_later(chain: Chain) 
     assert before == chain.read(
         "select * from bi.target_attainment_weekly where week_start < date '2025-09-29' order by 1, 2, 3, 4"
     )
-    content = chain.content()
-    chain.publish(LATEST, full_refresh=True)
-    assert chain.content() == content
     # what is known by now counts, also as of a day before it was delivered
     agree(chain, LATER, with_late=True)
     content = chain.content()

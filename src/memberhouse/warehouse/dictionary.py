@@ -164,6 +164,25 @@ def page(project: Path = PROJECT) -> str:
     lines += [
         f"| {row['parameter']} | {row['value']} | {row['rationale']} |" for row in _seed(project, "tier_parameters")
     ]
+    lines += [
+        "",
+        "## Targets, contacts and campaigns 目标、触达与营销活动",
+        "",
+        "The feed `reference/targets` may hold these columns of `kpi_weekly`. What adds up over days (flow) is spread",
+        "over the weeks of its period, in whole units; other targets hold in each of them (standing), or are told of",
+        "a week (period).",
+        "",
+        "| Metric | Kind | Unit | Why |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{row['metric']}` | {row['kind']} | {row['unit']} | {row['rationale']} |"
+        for row in _seed(project, "target_metrics")
+    ]
+    lines += ["", "| Number of contacts and campaigns | Value | Why |", "|---|---|---|"]
+    lines += [
+        f"| {row['parameter']} | {row['value']} | {row['rationale']} |" for row in _seed(project, "outreach_parameters")
+    ]
     for area, title in _AREAS.items():
         lines += ["", f"## {title}"]
         for table in tables[area]:

@@ -57,11 +57,7 @@ deeds as (
     select
         contacts.member_id,
         'engaged_30' as measure,
-        {{ business_date(
-            'contacts.replied_at',
-            app_clock('timezone', "'Asia/Shanghai'"),
-            app_clock('day_cutoff', "time '00:00'")
-        ) }} as done_on,
+        {{ app_day('contacts.replied_at') }} as done_on,
         30 as counts_for
     from {{ ref('fct_contact') }} as contacts
     where

@@ -62,11 +62,7 @@ final as (
         identified.created_at,
         identified.business_date,
         -- what was said to the member in the store was not sent
-        {{ business_date(
-            'coalesce(reached.sent_at, reached.arrived_at)',
-            app_clock('timezone', "'Asia/Shanghai'"),
-            app_clock('day_cutoff', "time '00:00'")
-        ) }} as made_on,
+        {{ app_day('coalesce(reached.sent_at, reached.arrived_at)') }} as made_on,
         reached.state,
         reached.state_at,
         reached.objection_code,

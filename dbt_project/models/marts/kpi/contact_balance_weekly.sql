@@ -35,12 +35,7 @@ contacts as (
         (intent = 'care')::integer as is_care,
         (sent_at is not null)::integer as is_sent,
         (coalesce(delivered_at, read_at, replied_at, arrived_at) is not null)::integer as is_reached,
-        (
-            sent_at is not null
-            and {{ business_date(
-                'arrived_at', app_clock('timezone', "'Asia/Shanghai'"), app_clock('day_cutoff', "time '00:00'")
-            ) }} <= made_on + 14
-        )::integer as is_arrived_14d
+        (sent_at is not null and {{ app_day('arrived_at') }} <= made_on + 14)::integer as is_arrived_14d
     from {{ ref('fct_contact') }}
     where
         member_id is not null
@@ -60,16 +55,23 @@ member_days as (
     group by member_id, made_on
 ),
 
-capped as (
+-- what the member got in the days that end with it
+recent as (
     select
-        member_days.*,
-        sum(sells) over (
-            partition by member_id order by made_on range between interval '6 days' preceding and current row
-        ) as sells_7d,
-        sum(contacts) over (
-            partition by member_id order by made_on range between interval '29 days' preceding and current row
-        ) as contacts_30d
-    from member_days
+        days.member_id,
+        days.made_on,
+        days.store_id,
+        sum(earlier.sells) filter (where earlier.made_on > days.made_on - {{ outreach_parameter('sell_cap_days') }})
+            as sells,
+        sum(earlier.contacts)
+            filter (where earlier.made_on > days.made_on - {{ outreach_parameter('contact_cap_days') }}) as contacts
+    from member_days as days
+    inner join member_days as earlier
+        on
+            days.member_id = earlier.member_id
+            and days.made_on >= earlier.made_on
+            and days.made_on - 90 < earlier.made_on
+    group by days.member_id, days.made_on, days.store_id
 ),
 
 store_days as (
@@ -95,10 +97,12 @@ store_days as (
         0 as contacts_reached,
         0 as arrived_14d,
         count(*) as contacted_member_days,
-        count(*) filter (where sells_7d > 1 or contacts_30d > 4) as over_contact_member_days,
+        count(*) filter (
+            where sells > {{ outreach_parameter('sell_cap') }} or contacts > {{ outreach_parameter('contact_cap') }}
+        ) as over_contact_member_days,
         0 as care_contacts,
         0 as sell_contacts
-    from capped
+    from recent
     group by store_id, made_on
 ),
 

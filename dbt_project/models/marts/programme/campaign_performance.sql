@@ -1,6 +1,6 @@
--- Grain: one row per campaign and arm with members. Whoever was put in counts, contacted or not, and in the arm that was
--- drawn: what the campaign did is the difference of the arms, compared within the stages in which their members stood
--- before.
+-- Grain: one row per campaign and arm with members. Whoever was put in counts, contacted or not, and in the arm that
+-- was drawn: what the campaign did is the difference of the arms, compared within the stages in which their members
+-- stood before.
 {{ config(
     unique_key=['campaign_id', 'arm'],
     scope={'columns': ['campaign_id'], 'relation': 'int_campaigns__touched'},
@@ -8,8 +8,7 @@
     may_be_empty=true,
 ) }}
 -- depends_on: {{ ref('int_campaigns__touched') }}
--- the least members of an arm that an uplift is told of, and of an arm in a stage that is compared by itself
-{%- set least_of_arm, least_of_stage, z = 200, 30, 1.959964 %}
+{%- set z = 1.959964 %}
 
 with building as (
     select as_of_date from {{ source('release', 'building') }}
@@ -93,23 +92,25 @@ arms as (
     group by campaign_id, arm
 ),
 
+-- stages with too few in one of the arms are compared as one
 by_stage as (
     select
         campaign_id,
         stage_code,
-        count(*) filter (where arm = 'treated') as treated,
-        count(*) filter (where arm = 'hold_out') as held_out
+        case
+            when
+                least(count(*) filter (where arm = 'treated'), count(*) filter (where arm = 'hold_out'))
+                >= {{ outreach_parameter('least_of_stage') }}
+                then stage_code
+        end as stratum
     from members
     group by campaign_id, stage_code
 ),
 
--- stages with too few in one of the arms are compared as one
 strata as (
     select
         members.campaign_id,
-        case
-            when least(by_stage.treated, by_stage.held_out) >= {{ least_of_stage }} then members.stage_code
-        end as stratum,
+        by_stage.stratum,
         (count(*) filter (where members.arm = 'treated'))::numeric as treated,
         (count(*) filter (where members.arm = 'hold_out'))::numeric as held_out,
         coalesce(sum(members.has_bought) filter (where members.arm = 'treated'), 0)::numeric as treated_purchasers,
@@ -117,11 +118,7 @@ strata as (
     from members
     inner join by_stage
         on members.campaign_id = by_stage.campaign_id and members.stage_code = by_stage.stage_code
-    group by
-        members.campaign_id,
-        case
-            when least(by_stage.treated, by_stage.held_out) >= {{ least_of_stage }} then members.stage_code
-        end
+    group by members.campaign_id, by_stage.stratum
 ),
 
 rates as (
@@ -147,7 +144,7 @@ estimates as (
         ) as standard_error
     from rates
     group by campaign_id
-    having sum(treated) >= {{ least_of_arm }} and sum(held_out) >= {{ least_of_arm }}
+    having least(sum(treated), sum(held_out)) >= {{ outreach_parameter('least_of_arm') }}
 ),
 
 final as (
