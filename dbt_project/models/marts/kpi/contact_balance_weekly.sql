@@ -61,10 +61,12 @@ recent as (
         days.member_id,
         days.made_on,
         days.store_id,
-        sum(earlier.sells) filter (where earlier.made_on > days.made_on - {{ outreach_parameter('sell_cap_days') }})
-            as sells,
-        sum(earlier.contacts)
-            filter (where earlier.made_on > days.made_on - {{ outreach_parameter('contact_cap_days') }}) as contacts
+        sum(earlier.sells) filter (
+            where earlier.made_on > days.made_on - {{ outreach_parameter('sell_cap_days') }}
+        ) as sells,
+        sum(earlier.contacts) filter (
+            where earlier.made_on > days.made_on - {{ outreach_parameter('contact_cap_days') }}
+        ) as contacts
     from member_days as days
     inner join member_days as earlier
         on
