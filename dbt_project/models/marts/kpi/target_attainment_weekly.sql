@@ -74,7 +74,6 @@ added_up as (
     where
         own.level = 'store'
         and own.kind = 'flow'
-        and place.level_id is not null
         and of_the_chain.week_start is null
     group by own.week_start, place.level, place.level_id, own.metric
 ),
