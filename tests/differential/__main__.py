@@ -79,8 +79,9 @@ def page(tried: Sequence[Tried], command: str) -> str:
         f"{len(tried)} orders of arrival of the same histories, {len(violated)} with a mismatch. In each, builds of"
         " what changed gave row by row what a full build gives, and what a reference says that walks every member"
         f" through every day from {FIRST} to the as-of date: members, receipts, stages, tiers, thresholds, mix,"
-        " migration, stocktake, weekly key figures and adaptive bands, in the middle of the order and at its end. In"
-        " every other order members were erased before the comparison in the middle, and no total of any release"
+        " migration, stocktake, key figures of all periods, cohorts, month ends, changes in sales, channels and"
+        " adaptive bands, in the middle of the order and at its end. In every other order members were erased before"
+        " the comparison in the middle, and no total of any release"
         " changed. What was sold and who is who was the same after every order without erasures.",
         "",
         f"`{command}`; {seconds[0]:.0f} to {seconds[-1]:.0f} seconds an order, {sum(seconds) / 60:.0f} minutes in all."
