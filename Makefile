@@ -43,7 +43,7 @@ down: $(INSTALLED) ## stop what `make up` and the demos started
 check: lint ## lint, types and every test that needs no services: about a minute
 	@$(BIN)/pytest -m "not services and not full"
 
-test: lint ## everything a change must pass, in 20 minutes on two cores (55 when last measured, beside other work); skips are listed with reasons
+test: lint ## everything a change must pass, in 20 minutes on two cores (55 when last measured); skips are listed with reasons
 	@$(BIN)/pytest -ra -n 2 --no-loadscope-reorder -m "not full"
 
 test-full: lint ## everything, the long campaigns too: hours; the kill campaign goes on where it was interrupted

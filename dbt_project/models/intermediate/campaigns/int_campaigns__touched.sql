@@ -24,7 +24,7 @@ stages as (
     {{ changes('int_lifecycle__stages', ['member_id', 'stage_code', 'valid_from', 'valid_to']) }}
 ),
 
-members as (
+members as not materialized (
     select
         assigned.campaign_id,
         assigned.member_id,
