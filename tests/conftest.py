@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from dbt_common.tests import enable_test_caching
 from psycopg import sql
 from tests.shop import Shop
 from xdist.scheduler import LoadScopeScheduling
@@ -90,6 +91,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """The state folder of an embedded Postgres that lives as long as the test session."""
+    # of the hundred builds that follow in this process: dbt keeps what it compiled once
+    enable_test_caching()
     home = Path(tempfile.mkdtemp(prefix="memberhouse-tests-", dir=_in_memory()))
     home.chmod(0o755)
     url = postgres.ensure_running(home)

@@ -81,13 +81,3 @@ def test_a_parsed_project_that_was_cut_short_by_a_kill_is_parsed_again(shop: Sho
     parsed.write_bytes(content[: int(len(content) * kept)])
     shop.publish()
     assert shop.read() == [("A", "bread", 3)]
-
-
-def test_a_process_that_made_many_builds_carries_nothing_of_them(shop: Shop):
-    """dbt-adapters adds a flag to its defaults with each run, and each flag costs a walk through the whole stack."""
-    from dbt.adapters.base import impl
-
-    before = list(impl.DEFAULT_BASE_BEHAVIOR_FLAGS)
-    shop.stock(("A", "bread", 1))
-    shop.build()
-    assert before == impl.DEFAULT_BASE_BEHAVIOR_FLAGS
