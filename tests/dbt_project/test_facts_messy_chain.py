@@ -180,6 +180,15 @@ class Landed(Expected):
                 ).fetchall()
             }
             self._landed = delivered_days(conn)
+            self.birthdays = dict(
+                conn.execute(
+                    "select token, value from vault.personal_value where what = 'birthday' and value <> '1900-01-01'"
+                ).fetchall()
+            )
+        # 1900-01-01 is what tills write for unknown
+        for row in (*self._feeds["accounts"], *self._feeds["enrolments"]):
+            if row["birthday_token"] not in self.birthdays:
+                row["birthday_token"] = None
 
     @staticmethod
     def _read(conn: psycopg.Connection, table: str) -> list[dict[str, Any]]:
@@ -300,6 +309,7 @@ def test_every_kpi_table_is_what_raw_says_by_the_slow_reference(built: Settings,
         landed.closures,
         landed.calendar,
         deeds,
+        landed.profiles.on,
     )
     wrong, empty = [], set()
     for table, said, key in tables:
@@ -310,8 +320,44 @@ def test_every_kpi_table_is_what_raw_says_by_the_slow_reference(built: Settings,
             wrong += differing(built, table, said, key)
     assert wrong == []
     assert len(deeds) > 100
+    profiles = landed.profiles.on(landed.as_of).values()
+    assert {profile.is_contactable for profile in profiles} == {True, False}
+    assert len({len(profile.filled) for profile in profiles}) > 2
     # no loyal threshold to score money by yet, nobody away for half a year, no four weeks without an event
     assert empty == {"rfm_grid", "reactivation_90d", "member_day_effect"}
+
+
+def test_a_member_is_of_the_gender_and_the_age_that_it_said_last(built: Settings, landed: Landed) -> None:
+    statements = {("card", row["card_no"]): (row["day"], row) for row in landed.identity.enrolments()}
+    for row in sorted(landed.rows("accounts"), key=lambda row: pd.Timestamp(row["updated_at"])):
+        if (day := landed.app_day(row["updated_at"])) <= landed.as_of:
+            statements["account", row["account_id"]] = (day, row)
+    said: dict[str, dict[str, Any]] = {}
+    # what was said last is believed; of one day, the account
+    for (kind, id_), (_, row) in sorted(statements.items(), key=lambda one: (-one[1][0].toordinal(), one[0])):
+        if member := landed.identity.whose(kind, id_, landed.as_of):
+            of_member = said.setdefault(member, {})
+            for column in ("gender", "birthday_token"):
+                if row[column]:
+                    of_member.setdefault(column, row[column])
+
+    with db.connect(built) as conn:
+        db.as_bi_role(conn)
+        published = conn.execute("select member_id, gender, age_band, birth_month from bi.dim_member").fetchall()
+    assert {(member, *_gender_and_age(landed, said.get(member, {}))) for member, *_ in published} == set(published)
+    assert {gender for _, gender, *_ in published} == {"female", "male", "unknown"}
+    assert {"unknown", "18-24", "25-34", "35-44", "45-54"} <= {band for _, _, band, _ in published}
+
+
+def _gender_and_age(landed: Landed, said: dict[str, Any]) -> tuple[str, str, int | None]:
+    birthday = landed.birthdays.get(said.get("birthday_token", ""), "")
+    if not birthday:
+        return said.get("gender", "unknown"), "unknown", None
+    year, month = birthday[:-6], int(birthday[-5:-3])
+    age = landed.as_of.year - int(year) - (landed.as_of.month < month) if year != "-" else -1
+    bands = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-54", 55: "55-64", 65: "65+"}
+    band = next((bands[first] for first in sorted(bands, reverse=True) if age >= first), "unknown")
+    return said.get("gender", "unknown"), band, month
 
 
 def test_points_by_day_and_by_month_of_issue_are_what_raw_says(built: Settings, landed: Landed) -> None:

@@ -186,6 +186,7 @@ def _kpi(conn: psycopg.Connection, expected: Expected) -> Iterable[Mismatch]:
         expected.landed,
         expected.closures,
         expected.calendar,
+        profiles=expected.profiles.on,
     )
     for table, said, key in tables:
         published = _read(conn, f"select * from bi.{table}")

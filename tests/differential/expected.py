@@ -14,6 +14,7 @@ from tests.differential.deliveries import Batch
 from tests.differential.histories import Row
 from tests.reference import day_by_day, tiers
 from tests.reference.identity import Identity
+from tests.reference.profiles import Profiles
 
 TOKENS = {"phone": "phone_token", "wechat_openid": "wechat_openid_token", "member_phone": "member_phone_token"}
 LINE_KEY = [*day_by_day.RECEIPT_KEY, "line_no"]
@@ -55,6 +56,10 @@ class Expected:
     def identity(self) -> Identity:
         feeds = ("enrolments", "accounts", "identity_links", "receipt_claims")
         return Identity(self.newest("stores", "store_id"), self.as_of, **{feed: self.rows(feed) for feed in feeds})
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        return Profiles(self.identity, self.rows("accounts"), self.rows("consents"))
 
     @cached_property
     def lines(self) -> pd.DataFrame:

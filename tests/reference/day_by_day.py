@@ -34,13 +34,15 @@ Readings of the rules that the words leave open, fixed here:
 * a member's service store is that of the newest assignment, dated by then, of any card that is the member's; of two of
   one date that of the card by which the member is known, else of the lower number; before the first one, the
   recruiting store;
+* what a member says of itself and whether it may be contacted is that of the close (see `profiles`), counted where it
+  is served then; who says nothing has no field filled;
 * the category of a purchase day is the one with the highest net amount of merchandise on the day's receipts that
   qualify at sale; of two with the same amount the first by name; what is in no category does not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -52,6 +54,7 @@ import numpy as np
 import pandas as pd
 
 from .identity import FLAGS, OPEN_END, Identity, Member, Said, local_day
+from .profiles import FIELDS, Profile
 
 ONE_DAY = timedelta(days=1)
 STAGES = ("X", "S01", "S02", "S03", "S04", "S05", "S06", "S07", "S08", "S09", "S10")
@@ -556,6 +559,8 @@ COUNTS = [
     "active_members",
     "valid_members",
     "engaged_members_30",
+    "contactable_members",
+    "filled_fields",
 ]
 
 
@@ -599,6 +604,9 @@ def _churn(at: Mapping[date, pd.DataFrame], leaving: _Leaving, opening_day: date
     return pd.DataFrame({"store_id": base["service_store_id"], "left": pd.Series(left, index=base.index, dtype=object)})
 
 
+ProfilesOn = Callable[[date], Mapping[str, Profile]]
+
+
 def kpi_weekly(
     daily: pd.DataFrame, facts: pd.DataFrame, stores: pd.DataFrame, since: date | None = None
 ) -> pd.DataFrame:
@@ -614,15 +622,16 @@ def kpi(
     kind: str,
     since: date | None = None,
     deeds: Collection[tuple[str, date]] = (),
+    profiles: ProfilesOn | None = None,
 ) -> pd.DataFrame:
     """One row per period of a kind (week, month, quarter, year) × level (store, region, hq) × level_id.
 
-    Every store is in every period (from ``since``). deeds: (card_no, day) of deliberate events and replies. Counts are
-    whole numbers, money whole cents (``*_cents``), rates floats; what cannot be known is missing: churned_lapse,
-    churn_rate, churn_base_12m and churned_12m before a year of data, rates with a zero denominator. Regions: a store
-    without one is in ``not_fed``.
+    Every store is in every period (from ``since``). deeds: (card_no, day) of deliberate events and replies.
+    profiles: the profiles by card_no at the close of a day. Counts are whole numbers, money whole cents (``*_cents``),
+    rates floats; what cannot be known is missing: churned_lapse, churn_rate, churn_base_12m and churned_12m before a
+    year of data, rates with a zero denominator. Regions: a store without one is in ``not_fed``.
     """
-    (table,) = kpis(daily, facts, stores, [kind], since, deeds)
+    (table,) = kpis(daily, facts, stores, [kind], since, deeds, profiles)
     return table
 
 
@@ -633,6 +642,7 @@ def kpis(
     kinds: Iterable[str],
     since: date | None = None,
     deeds: Collection[tuple[str, date]] = (),
+    profiles: ProfilesOn | None = None,
 ) -> Iterator[pd.DataFrame]:
     """``kpi`` of several kinds of period, one after the other."""
     at, leaving = _by_day(daily), _leaving(daily)
@@ -674,6 +684,12 @@ def kpis(
 
             lately = {card for card, day in deeds if close - timedelta(days=30) < day <= close}
             put("engaged_members_30", valid[valid.index.isin(lately)].groupby(home).size())
+
+            profile_of = profiles(close) if profiles else {}
+            contactable = {card for card, profile in profile_of.items() if profile.is_contactable}
+            put("contactable_members", valid[valid.index.isin(contactable)].groupby(home).size())
+            filled = [len(profile_of[card].filled) if card in profile_of else 0 for card in valid.index]
+            put("filled_fields", valid.assign(filled=filled).groupby(home)["filled"].sum())
 
             churn = _churn(at, leaving, start - ONE_DAY, close)
             put("churn_base", churn.groupby("store_id").size())
@@ -743,6 +759,8 @@ def _told(table: pd.DataFrame, first_day: date) -> pd.DataFrame:
     table["churn_rate_12m"] = rate(table["churned_12m"], table["churn_base_12m"])
     table["spend_per_member_cents"] = rate(table["net_sales_member_cents"], table["purchasing_members"])
     table["engagement_rate"] = rate(table["engaged_members_30"], table["valid_members"])
+    table["consent_reach"] = rate(table["contactable_members"], table["valid_members"])
+    table["info_completeness"] = rate(table["filled_fields"], table["valid_members"] * len(FIELDS))
     table["member_sales_share"] = rate(table["net_sales_member_cents"], table["net_sales_cents"])
     table["member_receipt_share"] = rate(table["sale_receipts_member"], table["sale_receipts"])
     table["anonymous_rate"] = rate(table["sale_receipts_anonymous"], table["sale_receipts"])
@@ -771,6 +789,8 @@ KPI_RATES = (
     "repurchase_rate",
     "activity_rate",
     "engagement_rate",
+    "consent_reach",
+    "info_completeness",
     "member_sales_share",
     "member_receipt_share",
     "anonymous_rate",

@@ -89,7 +89,7 @@ class Identity:
             (
                 dict(row) | {"changed_at": pd.Timestamp(row["updated_at"])}
                 for row in accounts
-                if self._app_day(row["created_at"]) <= as_of
+                if self.app_day(row["created_at"]) <= as_of
             ),
             key=lambda row: row["changed_at"],
         )
@@ -102,7 +102,8 @@ class Identity:
 
     # ------------------------------------------------------------------ what counts at all
 
-    def _app_day(self, moment: Any) -> date:
+    def app_day(self, moment: Any) -> date:
+        """The business date of a moment by the app's clock."""
         return local_day(moment, self._app)
 
     def _counted(self, enrolments: Sequence[Row]) -> list[dict[str, Any]]:
@@ -117,14 +118,21 @@ class Identity:
                 counted.append(dict(row) | {"day": day})
         return sorted(counted, key=lambda row: row["day"])
 
+    def enrolments(self) -> list[dict[str, Any]]:
+        """The enrolment of each card that counts, the earliest one, with its ``day``."""
+        first: dict[str, dict[str, Any]] = {}
+        for row in self._enrolments:
+            first.setdefault(row["card_no"], row)
+        return list(first.values())
+
     def _in_their_last_version(self, links: Sequence[Row]) -> list[dict[str, Any]]:
         last: dict[Any, Row] = {}
         for row in sorted(links, key=lambda row: pd.Timestamp(row["recorded_at"])):
             last[row["account_id"], row.get("card_no"), row["valid_from"]] = row
         kept = []
         for row in last.values():
-            begin = self._app_day(row["valid_from"])
-            end = self._app_day(row["valid_to"]) if row.get("valid_to") else OPEN_END
+            begin = self.app_day(row["valid_from"])
+            end = self.app_day(row["valid_to"]) if row.get("valid_to") else OPEN_END
             if begin <= self._as_of and begin < end:
                 kept.append(dict(row) | {"begin": begin, "end": end, "in_force": end > self._as_of})
         return kept
@@ -135,9 +143,9 @@ class Identity:
         """(known from, enrolled on) of each id that is a membership of its own; accounts by their newest version."""
         own: dict[Id, tuple[date, date]] = {}
         for row in self._accounts:
-            since = self._app_day(row["member_since"]) if row.get("member_since") else OPEN_END
+            since = self.app_day(row["member_since"]) if row.get("member_since") else OPEN_END
             enrolled = since if since <= self._as_of else OPEN_END
-            own["account", row["account_id"]] = (min(self._app_day(row["created_at"]), enrolled), enrolled)
+            own["account", row["account_id"]] = (min(self.app_day(row["created_at"]), enrolled), enrolled)
         for row in self._enrolments:
             own.setdefault(("card", row["card_no"]), (row["day"], row["day"]))
         return own
@@ -224,6 +232,13 @@ class Identity:
         days |= {day - timedelta(days=1) for day in days}
         return {member for day in days if (member := self.whose("card", card_no, day))}
 
+    def turns(self, id_: Id) -> list[date]:
+        """The days, in order, from which on a card or an account may be another member's than on the day before."""
+        kind, number = id_
+        column = "card_no" if kind == "card" else "account_id"
+        links = [link for link in self._links if link.get(column) == number]
+        return sorted({day for link in links for day in (link["begin"], link["end"])})
+
     def _whose_id(self, id_: Id, day: date) -> str | None:
         kind, number = id_
         if kind == "card" and id_ in self._own:
@@ -262,7 +277,7 @@ class Identity:
             proved = kind != "phone_token" or row.get("phone_verified") is not False
             has = proved and row.get(column) == token
             if has != before.get(account, False):
-                seen.append((self._app_day(moment), moment, int(has), ("account", account), has))
+                seen.append((self.app_day(moment), moment, int(has), ("account", account), has))
             before[account] = has
         holder: Id | None = None
         for on, _, _, id_, has in sorted(seen):
@@ -333,7 +348,7 @@ class Identity:
             for flag in FLAGS:
                 found.append(
                     (
-                        self._app_day(moment),
+                        self.app_day(moment),
                         row["changed_at"],
                         ("account", row["account_id"]),
                         flag,

@@ -28,15 +28,17 @@ def kpi_tables(
     closures: pd.DataFrame,
     calendar: pd.DataFrame,
     deeds: Collection[tuple[str, date]] = (),
+    profiles: day_by_day.ProfilesOn | None = None,
 ) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     """Each table's name, what it must say in the columns of the published one, and its key.
 
     daily, facts: as ``day_by_day`` computes them; recruited_by: the recruiting store of each member; sold_at: the
     moment of each receipt by its key; landed: (store or ``all``, business date) of which receipts and lines are there;
-    closures, calendar: as fed, the newest calendar; deeds: (member, day) of deliberate events and replies.
+    closures, calendar: as fed, the newest calendar; deeds: (member, day) of deliberate events and replies;
+    profiles: the profiles of members at the close of a day.
     """
     as_of, observed_from = daily["day"].max(), min(facts["business_date"])
-    of_periods = day_by_day.kpis(daily, facts, stores, PERIODS, deeds=deeds)
+    of_periods = day_by_day.kpis(daily, facts, stores, PERIODS, deeds=deeds, profiles=profiles)
     for table, said in zip(PERIODS.values(), of_periods, strict=True):
         yield table, day_by_day.as_published(said), day_by_day.KPI_KEY
     members = cohorts.lives(daily, facts, observed_from, recruited_by, sold_at)

@@ -221,6 +221,8 @@ def _table(
         )
     if schema in _DERIVED:
         return Table(schema, name, types, ids=rest, texts=rest, receipt=receipt)
+    if (schema, name) == ("vault", "birth_month"):
+        return Table(schema, name, types, ids=("token",))
     if schema == "scoring":
         return Table(
             schema,

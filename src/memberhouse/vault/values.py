@@ -66,6 +66,13 @@ class Values:
             " on conflict (token) do nothing",
             (batch_id,),
         )
+        conn.execute(
+            "insert into vault.birth_month (token, birth_year, birth_month)"
+            " select distinct on (token) token, substring(value from '^[0-9]{4}')::integer,"
+            " substring(value from '-([0-9]{2})-[0-9]{2}$')::integer"
+            " from personal_values_of_a_batch where what = 'birthday' and value <> '1900-01-01' order by token"
+            " on conflict (token) do nothing"
+        )
 
     def _spill(self) -> None:
         if self._file is None:

@@ -2,9 +2,9 @@
 -- Of the weeks, months, quarters and years that this build looked at.
 {%- set additive = [
     'opening_members', 'new_members', 'valid_members', 'churn_base', 'purchasers_365', 'repeat_purchasers_365',
-    'purchasing_members', 'active_members', 'engaged_members_30', 'sale_receipts', 'sale_receipts_member',
-    'sale_receipts_multi_unit', 'sale_units', 'sale_net_amount', 'sale_net_amount_member', 'net_sales_amount',
-    'net_sales_member_amount',
+    'purchasing_members', 'active_members', 'engaged_members_30', 'contactable_members', 'filled_fields',
+    'sale_receipts', 'sale_receipts_member', 'sale_receipts_multi_unit', 'sale_units', 'sale_net_amount',
+    'sale_net_amount_member', 'net_sales_amount', 'net_sales_member_amount',
 ] %}
 
 with kpi as (

@@ -7,7 +7,7 @@
 
 {%- set measures = [
     'valid_members', 'churn_base', 'active_members', 'purchasers_365', 'repeat_purchasers_365', 'engaged_members_30',
-    'churned_12m',
+    'churned_12m', 'contactable_members', 'filled_fields',
 ] %}
 {%- set types = {'day': 'date', 'store_id': 'text'} %}
 {%- for measure in measures %}{% do types.update({measure: 'integer'}) %}{% endfor %}
@@ -64,7 +64,9 @@ flows as (
         sum(members) filter (where {{ is_valid_stage('stage_code') }} and buyer_class >= 1) as purchasers_365,
         sum(members) filter (where {{ is_valid_stage('stage_code') }} and buyer_class >= 2) as repeat_purchasers_365,
         0 as engaged_members_30,
-        0 as churned_12m
+        0 as churned_12m,
+        0 as contactable_members,
+        0 as filled_fields
     from sides
     group by day, store_id
     union all
@@ -77,7 +79,9 @@ flows as (
         0,
         0,
         sum(edge.members) filter (where spans.measure = 'engaged_30'),
-        sum(edge.members) filter (where spans.measure = 'churned_12m')
+        sum(edge.members) filter (where spans.measure = 'churned_12m'),
+        sum(edge.members) filter (where spans.measure = 'contactable'),
+        sum(edge.members * spans.weight) filter (where spans.measure = 'filled_fields')
     from {{ ref('int_kpi__spans') }} as spans
     cross join first_day
     cross join lateral (values (spans.valid_from, 1), (spans.valid_to, -1)) as edge (day, members)

@@ -4,7 +4,7 @@
 {%- set counts = [
     'opening_members', 'new_members', 'net_transfers', 'closing_members', 'churn_base', 'churned_lapse',
     'churned_closed', 'churn_base_12m', 'churned_12m', 'purchasers_365', 'repeat_purchasers_365', 'purchasing_members',
-    'active_members', 'engaged_members_30', 'sale_receipts', 'sale_receipts_member', 'sale_receipts_anonymous',
+    'active_members', 'engaged_members_30', 'contactable_members', 'filled_fields', 'sale_receipts', 'sale_receipts_member', 'sale_receipts_anonymous',
     'sale_receipts_multi_unit',
 ] %}
 {%- set amounts = [
@@ -61,6 +61,8 @@ by_store as (
         purchasers.purchasing_members,
         closing.active_members,
         closing.engaged_members_30,
+        closing.contactable_members,
+        closing.filled_fields,
         sales.sale_receipts,
         sales.sale_receipts_member,
         sales.sale_receipts_anonymous,
@@ -163,6 +165,8 @@ final as (
         active_members,
         closing_members as valid_members,
         engaged_members_30,
+        contactable_members,
+        filled_fields,
         days_elapsed,
         is_complete,
         'files'::text as completeness_basis,
@@ -176,6 +180,9 @@ final as (
         (net_sales_member_amount / nullif(purchasing_members, 0))::numeric(14, 2) as spend_per_member_amount,
         {{ rate('active_members', 'closing_members') }} as activity_rate,
         {{ rate('engaged_members_30', 'closing_members') }} as engagement_rate,
+        {{ rate('contactable_members', 'closing_members') }} as consent_reach,
+        {{ rate('filled_fields', '(closing_members * ' ~ required_profile_fields() | length ~ ')') }}
+            as info_completeness,
         {{ rate('net_sales_member_amount', 'net_sales_amount') }} as member_sales_share,
         {{ rate('sale_receipts_member', 'sale_receipts') }} as member_receipt_share,
         {{ rate('sale_receipts_anonymous', 'sale_receipts') }} as anonymous_rate,

@@ -1,5 +1,5 @@
 -- Grain: one row per member whose spans may differ from the highest published release: its standing may, or what it did
--- in the app or answered.
+-- in the app or answered, or its profile.
 {{ config(indexes=[{'columns': ['member_id']}]) }}
 
 with final as (
@@ -10,6 +10,8 @@ with final as (
     union
     select member_id from ({{ changes('fct_contact', ['member_id']) }}) as contacts
     where member_id is not null
+    union
+    select member_id from ({{ changes('int_members__profiles', ['member_id']) }}) as profiles
 )
 
 select * from final

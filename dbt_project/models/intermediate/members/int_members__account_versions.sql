@@ -29,6 +29,16 @@ final as (
         phone_token,
         openid_token,
         phone_verified,
+        has_name,
+        has_verified_phone,
+        has_verified_email,
+        has_openid,
+        has_gender,
+        has_birthday,
+        has_city,
+        gender,
+        birth_year,
+        birth_month,
         recency = 1 as is_newest
     from numbered
     where delivery_no = 1

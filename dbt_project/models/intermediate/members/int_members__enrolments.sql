@@ -24,6 +24,13 @@ final as (
         staff_id as recruit_staff_id,
         channel as recruit_channel,
         method as recruit_method,
+        has_name,
+        has_gender,
+        has_birthday,
+        has_city,
+        gender,
+        birth_year,
+        birth_month,
         _delivered_on as entered_on
     from earliest
     where enrolment_no = 1

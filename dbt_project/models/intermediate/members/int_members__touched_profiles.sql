@@ -29,6 +29,24 @@ found as (
     inner join {{ ref('int_members__service_stores') }} as stores
         on step.from_date < stores.valid_from and step.to_date >= stores.valid_from
     union
+    select member_id from ({{ changes('int_members__profiles', ['member_id']) }}) as profiles
+    union
+    select profiles.member_id
+    from step
+    inner join {{ ref('int_members__profiles') }} as profiles
+        on step.from_date < profiles.valid_from and step.to_date >= profiles.valid_from
+    union
+    select profiles.member_id
+    from step
+    inner join {{ ref('int_members__profiles') }} as profiles
+        on
+            date_trunc('month', step.from_date) <> date_trunc('month', step.to_date)
+            and profiles.birth_year is not null
+            and step.to_date >= profiles.valid_from
+            and step.to_date < profiles.valid_to
+            and {{ age_band('profiles.birth_year', 'profiles.birth_month', 'step.from_date') }}
+            <> {{ age_band('profiles.birth_year', 'profiles.birth_month', 'step.to_date') }}
+    union
     select members.member_id
     from step
     inner join {{ ref('int_members__members') }} as members

@@ -69,6 +69,8 @@ counts as (
                 side.closing_store_id,
                 {{ is_valid_stage('side.closing_stage_code') }}
             ),
+            ('contactable_members', 'either', side.closing_store_id, {{ is_valid_stage('side.closing_stage_code') }}),
+            ('filled_fields', 'either', side.closing_store_id, {{ is_valid_stage('side.closing_stage_code') }}),
             ('churn_base_12m', 'either', side.opening_store_id, true),
             ('churned_12m', 'either', side.opening_store_id, true),
             ('new_members', 'joined', side.closing_store_id, side.has_joined),
@@ -157,9 +159,17 @@ columns_of_parts as (
         ('new_members', array['growth_rate']),
         ('opening_members', array['growth_rate', 'net_growth_rate']),
         ('net_transfers', array['net_growth_rate']),
-        ('closing_members', array['valid_members', 'net_growth_rate', 'activity_rate', 'engagement_rate']),
+        (
+            'closing_members',
+            array[
+                'valid_members', 'net_growth_rate', 'activity_rate', 'engagement_rate', 'consent_reach',
+                'info_completeness'
+            ]
+        ),
         ('active_members', array['activity_rate']),
         ('engaged_members_30', array['engagement_rate']),
+        ('contactable_members', array['consent_reach']),
+        ('filled_fields', array['info_completeness']),
         ('churn_base', array['churn_rate']),
         ('churned_lapse', array['churn_rate']),
         ('churned_closed', array['churn_rate']),

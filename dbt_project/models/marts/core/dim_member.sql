@@ -68,6 +68,16 @@ outsiders as (
         and {{ in_scope('flags.member_id', 'int_members__touched_profiles') }}
 ),
 
+profiles as (
+    select profiles.*
+    from {{ ref('int_members__profiles') }} as profiles
+    cross join building
+    where
+        profiles.valid_from <= building.as_of_date
+        and profiles.valid_to > building.as_of_date
+        and {{ in_scope('profiles.member_id', 'int_members__touched_profiles') }}
+),
+
 -- a purchase from before the enrolment is the member's, but not what came of enrolling
 since_enrolment as (
     select
@@ -91,6 +101,9 @@ final as (
         members.recruit_channel,
         members.recruit_method,
         coalesce(tiers.tier, 'not_fed') as tier,
+        coalesce(profiles.gender, 'unknown') as gender,
+        {{ age_band('profiles.birth_year', 'profiles.birth_month', 'building.as_of_date') }} as age_band,
+        profiles.birth_month,
         days.first_purchase_on,
         days.first_purchase_store_id,
         since_enrolment.first_purchase_on as first_purchase_since_enrolment_on,
@@ -120,6 +133,7 @@ final as (
     left join days on members.member_id = days.member_id
     left join since_enrolment on members.member_id = since_enrolment.member_id
     left join tiers on members.member_id = tiers.member_id
+    left join profiles on members.member_id = profiles.member_id
     left join outsiders on members.member_id = outsiders.member_id
 )
 

@@ -21,10 +21,21 @@ dated as (
         accounts.phone_token,
         accounts.wechat_openid_token as openid_token,
         accounts.phone_verified,
+        accounts.name_token is not null as has_name,
+        accounts.phone_token is not null and coalesce(accounts.phone_verified, false) as has_verified_phone,
+        accounts.email_token is not null and coalesce(accounts.email_verified, false) as has_verified_email,
+        accounts.wechat_openid_token is not null as has_openid,
+        {{ is_told('accounts.gender') }} as has_gender,
+        births.birth_month is not null as has_birthday,
+        {{ is_told('accounts.city') }} as has_city,
+        {{ gender('accounts.gender') }} as gender,
+        births.birth_year,
+        births.birth_month,
         accounts._delivered_on,
         accounts._batch_id,
         accounts._line_no
     from accounts
+    left join {{ source('vault', 'birth_month') }} as births on accounts.birthday_token = births.token
 ),
 
 final as (
@@ -41,6 +52,16 @@ final as (
         phone_token,
         openid_token,
         phone_verified,
+        has_name,
+        has_verified_phone,
+        has_verified_email,
+        has_openid,
+        has_gender,
+        has_birthday,
+        has_city,
+        gender,
+        birth_year,
+        birth_month,
         _delivered_on,
         _batch_id,
         _line_no

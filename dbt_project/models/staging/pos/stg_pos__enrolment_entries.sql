@@ -32,6 +32,13 @@ dated as (
         enrolments.channel,
         enrolments.method,
         enrolments.phone_token,
+        enrolments.name_token is not null as has_name,
+        {{ is_told('enrolments.gender') }} as has_gender,
+        births.birth_month is not null as has_birthday,
+        {{ is_told('enrolments.city') }} as has_city,
+        {{ gender('enrolments.gender') }} as gender,
+        births.birth_year,
+        births.birth_month,
         (
             select min(first_batch.business_date)
             from {{ source('ops', 'batch') }} as first_batch
@@ -46,6 +53,7 @@ dated as (
         enrolments._line_no
     from enrolments
     left join stores on enrolments.store_id = stores.store_id
+    left join {{ source('vault', 'birth_month') }} as births on enrolments.birthday_token = births.token
 ),
 
 final as (
@@ -58,6 +66,13 @@ final as (
         dated.channel,
         dated.method,
         dated.phone_token,
+        dated.has_name,
+        dated.has_gender,
+        dated.has_birthday,
+        dated.has_city,
+        dated.gender,
+        dated.birth_year,
+        dated.birth_month,
         coalesce(
             dated._delivered_on > dated.first_delivered_on
             and dated._delivered_on - dated.enrolled_on > {{ lifecycle_parameter('backdating_days') }}
