@@ -1,5 +1,5 @@
-"""Campaigns against their hold-out and the balance of contacts, by the SQL and by the slow references: while a campaign
-runs, after it, with late files, on going back in time, and built anew."""
+"""Campaigns against their hold-out, the balance of contacts and the programme's scorecard, by the SQL and by the slow
+references: while a campaign runs, after it, with late files, on going back in time, and built anew."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.chain import STORES, Chain
 from tests.conftest import new_warehouse
 from tests.reference.campaigns import campaign_performance
 from tests.reference.contacts import contact_balance_weekly
+from tests.reference.scorecard import RATES, programme_scorecard_quarterly
 
 pytestmark = pytest.mark.services
 
@@ -29,6 +30,32 @@ STORE_IDS = [store["store_id"] for store in STORES[:2]]
 
 def days(number: int) -> timedelta:
     return timedelta(days=number)
+
+
+CAMPAIGNS = {"drawn": (STARTS, ENDS), "small": (STARTS, None), "to_come": (MUCH_LATER + days(1), None)}
+# what a piece costs: told, not told, and not in the list at all
+UNIT_COSTS = {"shirt": Decimal("12.5"), "hat": None}
+SKUS = ("shirt", "hat", "sock", "shirt")
+# coupon, redeemed on, face value, who pays
+COUPONS = (
+    ("D1", date(2025, 3, 31), Decimal("10.50"), "head_office"),
+    ("D2", date(2025, 4, 1), Decimal(20), "brand"),
+    ("D3", date(2025, 10, 12), Decimal(5), None),
+    ("D4", date(2025, 10, 13), None, "head_office"),
+    ("D5", date(2025, 10, 13), Decimal(7), "brand"),
+    ("D6", None, Decimal(99), "head_office"),
+    ("D7", date(2025, 12, 2), Decimal(3), "store"),
+)
+# card or account, benefit, used on, its own cost, what the tier of that day says
+BENEFIT_USES = (
+    ("C020", "cake", date(2025, 6, 30), None, Decimal("30.125")),
+    ("C020", "cake", date(2025, 7, 1), None, Decimal(45)),
+    ("C020", "parking", date(2025, 7, 1), Decimal("0"), Decimal(8)),
+    ("A000", "parking", date(2025, 10, 1), Decimal("9.99"), None),
+    ("C021", "cake", date(2025, 10, 1), None, None),
+    ("nobody", "parking", date(2025, 10, 2), Decimal(4), None),
+    ("C020", "cake", date(2025, 12, 31), None, Decimal(45)),
+)
 
 
 class Told:
@@ -126,11 +153,11 @@ def chain(server_home: Path, told: Told) -> Iterator[Chain]:
         chain.deliver("app", "accounts", OPENED, account)
         chain.deliver("app", "identity_links", OPENED, link)
         sell(chain, told.sales)
-        campaigns = [("drawn", STARTS, ENDS), ("small", STARTS, None), ("to_come", MUCH_LATER + days(1), None)]
-        for campaign, starts_on, ends_on in campaigns:
+        for campaign, (starts_on, ends_on) in CAMPAIGNS.items():
             chain.deliver(
                 "app", "campaigns", OPENED, {"campaign_id": campaign, "starts_on": starts_on, "ends_on": ends_on}
             )
+        deliver_costs(chain)
         by_day: dict[tuple[str, date], list[dict[str, Any]]] = defaultdict(list)
         for campaign, identifier, arm, day in told.assignments:
             row = {"campaign_id": campaign, "member": identifier, "arm": arm, "assigned_at": f"{day}T08:00:00"}
@@ -142,6 +169,33 @@ def chain(server_home: Path, told: Told) -> Iterator[Chain]:
         for (feed, day), rows in sorted(by_day.items()):
             chain.deliver("app", feed, day, *rows)
         yield chain
+
+
+def deliver_costs(chain: Chain) -> None:
+    """What goods, coupons, points and benefits cost."""
+    goods = ({"sku": sku, "name": sku, "unit_cost": cost} for sku, cost in UNIT_COSTS.items())
+    chain.deliver("reference", "products", OPENED, *goods)
+    benefits = (("gold", "cake", "30.125"), ("diamond", "cake", "45"), ("gold", "parking", "8"))
+    chain.deliver(
+        "reference",
+        "benefits",
+        OPENED,
+        *({"tier": tier, "benefit": benefit, "unit_cost": cost} for tier, benefit, cost in benefits),
+    )
+    for tier, since in (("gold", OPENED), ("diamond", date(2025, 7, 1))):
+        chain.deliver("pos", "member_tiers", since, {"card_no": "C020", "tier": tier, "valid_from": since})
+    for coupon, redeemed_on, face_value, funding in COUPONS:
+        row = {"coupon_id": coupon, "card_no": "C030", "face_value": face_value, "funding": funding}
+        row |= {"issued_at": f"{OPENED}T09:00:00", "updated_at": f"{redeemed_on or OPENED}T12:00:00"}
+        row["redeemed_at"] = f"{redeemed_on}T12:00:00" if redeemed_on else None
+        chain.deliver("app", "coupons", redeemed_on or OPENED, row)
+    for identifier, benefit, used_on, cost, _ in BENEFIT_USES:
+        who = {"account_id" if identifier == "A000" else "card_no": identifier}
+        used = who | {"benefit": benefit, "used_at": f"{used_on}T10:00:00", "cost": cost}
+        chain.deliver("app", "benefit_uses", used_on, used)
+    for number, day in enumerate((date(2025, 3, 31), date(2025, 4, 1), date(2025, 11, 30))):
+        entry = {"entry_id": f"E{number}", "card_no": "C031", "type": "earn", "points": 1000 * (number + 1)}
+        chain.deliver("app", "points_entries", day, entry | {"at": f"{day}T10:00:00"})
 
 
 def sell(chain: Chain, sales: list[tuple[str, date, int, date | None]], delivered: date | None = None) -> None:
@@ -159,7 +213,7 @@ def sell(chain: Chain, sales: list[tuple[str, date, int, date | None]], delivere
                         "original_receipt_no": f"sale/{card}/{bought}/{number}",
                         "original_business_date": bought,
                     }
-                line = of_day | {"line_no": 1, "sku": "shirt", "quantity": sign, "net_amount": sign * amount}
+                line = of_day | {"line_no": 1, "sku": SKUS[number % 4], "quantity": sign, "net_amount": sign * amount}
                 by_day[delivered or day].append((receipt, line))
     for day, rows in sorted(by_day.items()):
         chain.deliver("pos", "receipts", day, *(receipt for receipt, _ in rows))
@@ -196,7 +250,7 @@ def campaigns_agree(chain: Chain, told: Told, as_of: date, *, with_late: bool) -
         )
     }
     said = campaign_performance(
-        {"drawn": (STARTS, ENDS), "small": (STARTS, None), "to_come": (MUCH_LATER + days(1), None)},
+        CAMPAIGNS,
         [
             (campaign, identifier, arm, day, whose.get(identifier))
             for campaign, identifier, arm, day in told.assignments
@@ -248,6 +302,33 @@ def contacts_agree(chain: Chain, told: Told, as_of: date, first_day: date) -> No
     published(chain, "contact_balance_weekly", contact_balance_weekly(rows, stores, as_of, first_day), 3)
 
 
+def scorecard_agrees(chain: Chain, told: Told, as_of: date, *, with_late: bool) -> None:
+    lines = []
+    for batch in (told.sales, told.late if with_late else []):
+        for number, (_, bought, amount, came_back) in enumerate(batch):
+            cost = UNIT_COSTS.get(SKUS[number % 4])
+            lines += [
+                (day, Decimal(sign * amount), Decimal(sign), cost)
+                for day, sign in ((bought, 1), (came_back, -1))
+                if day
+            ]
+    columns = ("campaign_id", "arm", "members", "net_amount", "is_final")
+    performance = chain.read(f"select {', '.join(columns)} from bi.campaign_performance")
+    kpis = chain.read(f"select period_start, {', '.join(RATES)} from bi.kpi_quarterly where level = 'hq'")
+    said = programme_scorecard_quarterly(
+        min(day for day, *_ in kpis),
+        as_of,
+        CAMPAIGNS,
+        [dict(zip(columns, row, strict=True)) for row in performance],
+        lines,
+        dict(chain.read("select cohort_month, cost_amount from bi.points_cohort")),
+        [(redeemed_on, face_value, funding) for _, redeemed_on, face_value, funding in COUPONS if redeemed_on],
+        [(used_on, cost, unit_cost) for _, _, used_on, cost, unit_cost in BENEFIT_USES],
+        {quarter: dict(zip(RATES, rates, strict=True)) for quarter, *rates in kpis},
+    )
+    published(chain, "programme_scorecard_quarterly", said, 1)
+
+
 def test_campaigns_and_contacts_are_what_the_references_say_whatever_comes_later(chain: Chain, told: Told) -> None:
     first_day = min(bought for _, bought, _, _ in told.sales)
 
@@ -255,6 +336,7 @@ def test_campaigns_and_contacts_are_what_the_references_say_whatever_comes_later
         chain.publish(as_of)
         campaigns_agree(chain, told, as_of, with_late=with_late)
         contacts_agree(chain, told, as_of, first_day)
+        scorecard_agrees(chain, told, as_of, with_late=with_late)
 
     agree(WHILE_IT_RUNS, with_late=False)
     agree(AFTER_IT, with_late=False)
@@ -268,6 +350,15 @@ def test_campaigns_and_contacts_are_what_the_references_say_whatever_comes_later
         "select 1 from bi.campaign_performance where campaign_id = 'drawn' and uplift is distinct from"
         f" {uplift} and arm = 'treated'"
     )
+    # "drawn" proves something, "small" does not; all four kinds of cost are there
+    ((*parts, net),) = chain.read(
+        "select campaigns, campaigns_left_out, incremental_margin_amount, points_cost_amount, coupon_cost_amount,"
+        " benefit_cost_amount, net_benefit_amount from bi.programme_scorecard_quarterly"
+        " where quarter_start = '2025-10-01'"
+    )
+    campaigns, left_out, margin, *costs = parts
+    assert (campaigns, left_out, net) == (1, 1, margin - sum(costs))
+    assert all(costs)
     # who was held out and contacted by mistake stays held out
     ((contacted,),) = chain.read(
         "select contacted from bi.campaign_performance where campaign_id = 'drawn' and arm = 'hold_out'"

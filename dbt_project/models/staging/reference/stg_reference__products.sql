@@ -21,6 +21,7 @@ final as (
         colour,
         season,
         list_price,
+        unit_cost,
         launched_on,
         is_focus
     from newest
