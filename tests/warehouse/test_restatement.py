@@ -319,3 +319,52 @@ def test_rows_that_changed_because_the_rules_did_are_told_in_a_sentence(chain: C
     }
     told = {row["table_name"]: row["new_value"] for row in log}
     assert told["fct_receipt"] == "1 rows came, 0 went, 0 changed"
+
+
+def test_what_a_member_did_and_said_in_the_app_is_told_with_its_late_batch(server_home) -> None:
+    with new_warehouse(server_home) as settings:
+        chain = Chain(settings, OPENED)
+        for card, store in (("C1", "S1"), ("C2", "S2")):
+            enrol(chain, card, store, OPENED)
+        chain.deliver("reference", "event_catalogue", OPENED, {"name": "wish", "is_deliberate": True})
+        account = {"account_id": "A1", "created_at": at(OPENED), "updated_at": at(OPENED)}
+        chain.deliver("app", "accounts", OPENED, account | {"wechat_openid_token": "T1"})
+        link = {"account_id": "A1", "card_no": "C1", "valid_from": at(OPENED), "recorded_at": at(OPENED)}
+        chain.deliver("app", "identity_links", OPENED, link | {"method": "scan"})
+        chain.sell("0", OPENED, store="S1")
+        chain.publish(MONTH_LATER)
+        before = chain.publish(MONTH_LATER + timedelta(days=1))
+
+        consent = {"card_no": "C1", "purpose": "marketing", "channel": "wechat", "granted": True}
+        batches = {
+            "contactable_members": chain.deliver("app", "consents", MONTH_LATER, consent | {"at": at(CLOSED)}),
+            "engaged_members_30": chain.deliver(
+                "app", "events", MONTH_LATER, {"event_id": "E1", "account_id": "A1", "name": "wish", "at": at(CLOSED)}
+            ),
+            "filled_fields": chain.deliver(
+                "app",
+                "accounts",
+                MONTH_LATER,
+                account | {"updated_at": at(CLOSED), "wechat_openid_token": "T1", "city": "Suzhou", "gender": "female"},
+            ),
+        }
+        after = chain.publish(MONTH_LATER + timedelta(days=1))
+        log = [row for row in logged(chain, after) if row["table_name"] == "kpi_weekly"]
+        wanted = differences(
+            chain, "kpi_weekly", KPI, "week_start + 6", MONTH_LATER + timedelta(days=1), (before, after)
+        )
+        key = [(tuple(row["grain_key"][column] for column in KPI), row["column_name"]) for row in log]
+        assert set(key) == {(place, column) for _, place, column in wanted}
+        rates = {"consent_reach": "contactable_members", "engagement_rate": "engaged_members_30"}
+        rates["info_completeness"] = "filled_fields"
+        # the event counts for thirty days: the close of its own week and of the four that follow
+        assert {column: sum(each == column for _, each in key) for column in batches} == {
+            "contactable_members": 3 * 5,
+            "engaged_members_30": 3 * 5,
+            "filled_fields": 3 * 5,
+        }
+        for row in log:
+            column = rates.get(row["column_name"], row["column_name"])
+            # an account that speaks late may be why somebody can be contacted, too
+            caused = [batches[column], *([batches["filled_fields"]] if column == "contactable_members" else [])]
+            assert (row["cause"], row["source_batch_ids"]) == ("late batch", sorted(caused)), row

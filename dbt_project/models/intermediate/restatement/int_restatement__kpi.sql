@@ -147,6 +147,14 @@ parts as (
     select * from sales
     union all
     select * from coverage
+    union all
+    select
+        week_start,
+        store_id,
+        column_name,
+        cause,
+        batch_id
+    from {{ ref('int_restatement__spans') }}
 ),
 
 -- what is computed of other columns of its row

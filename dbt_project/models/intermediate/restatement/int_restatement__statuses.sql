@@ -8,18 +8,8 @@ restating as (
     select * from {{ source('release', 'restating') }}
 ),
 
-bridge as (
-    select
-        identifier_kind,
-        identifier,
-        member_id
-    from {{ ref('bridge_identity') }}
-    union all
-    select
-        identifier_kind,
-        identifier,
-        member_id
-    from ({{ changes('bridge_identity', ['identifier_kind', 'identifier', 'member_id']) }}) as changed
+bridge as not materialized (
+    {{ bridge_then_and_now() }}
 ),
 
 said as (
