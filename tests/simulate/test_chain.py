@@ -156,6 +156,13 @@ def test_lines_sum_to_their_receipt(year_of_trade: Landing) -> None:
     assert (product == cents(lines["net_amount"])).all()
 
 
+def test_goods_cost_less_than_they_sell_for(year_of_trade: Landing) -> None:
+    goods = year_of_trade.feed("reference", "products")
+    goods = goods[cents(goods["unit_cost"]) > 0]  # no bags and gifts
+    share = cents(goods["unit_cost"]) / cents(goods["list_price"])
+    assert 0.27 < share.min() < share.max() < 0.49
+
+
 def test_closing_totals_are_those_of_the_receipts(year_of_trade: Landing) -> None:
     receipts, totals = year_of_trade.feed("pos", "receipts"), year_of_trade.feed("pos", "z_totals")
     key = ["store_id", "register_id", "business_date", "receipt_no"]

@@ -317,7 +317,7 @@ def make_products(plan: Plan) -> Products:
             for _ in range(6):
                 style += 1
                 price = int(round(chance.uniform(lowest, highest) / 10)) * 1000 - 100
-                cost = int(price * chance.uniform(28, 48))
+                cost = int(price * chance.uniform(0.28, 0.48))
                 season = 0 if staple or sizes == "F" else int(chance.integers(0, 3))
                 launched = -400 if style % 5 else int(chance.integers(0, max(plan.days - 1, 1)))
                 for colour in [""] if staple else [_COLOURS[int(each)] for each in chance.permutation(6)[:2]]:
