@@ -76,7 +76,8 @@ def test_a_small_run_leaves_a_page_its_chart_and_the_figures(tmp_path: Path) -> 
     (measured,) = tmp_path.glob("*.json")
     figures = json.loads(measured.read_text())["figures"]
     assert [entry["name"] for entry in figures] == ["B1", "B1", "B2", "B2", "B2", "B3", "B4", "B4"]
-    assert all(value > 0 for entry in figures for value in entry["values"])
+    # the memory over another client's may be nothing, and then it is now above and now below it
+    assert all(value > 0 for entry in figures if entry["unit"] == "×" for value in entry["values"])
     written = (tmp_path / f"{measured.stem}.md").read_text()
     (drawn,) = tmp_path.glob("*.svg")
     assert f"]({drawn.name})" in written
