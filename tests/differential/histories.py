@@ -244,7 +244,8 @@ class _Family:
     def be_told(self, card: str) -> None:
         """What the till says of the card's tier, some of it corrected later."""
         dice = self.dice
-        for day in {self.some_day() - days(dice.choice((0, 0, 400))) for _ in range(dice.choice((0, 0, 1, 2, 3)))}:
+        told_days = {self.some_day() - days(dice.choice((0, 0, 400))) for _ in range(dice.choice((0, 0, 1, 2, 3)))}
+        for day in sorted(told_days):
             row = {"card_no": card, "tier": dice.choice(TIERS_TOLD), "valid_from": day, "reason": "told"}
             told_on = max(self.delivered(day, 1, 30), FIRST)
             self.add("pos", "member_tiers", told_on, row)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +15,7 @@ from tests.differential.__main__ import EVIDENCE, campaign, page
 from tests.differential.deliveries import order_of
 from tests.differential.histories import FIRST, LAST, LEAP_DAY, SHOP, Row, histories
 
+from memberhouse.settings import PROJECT_ROOT
 from memberhouse.sources.feeds import FEEDS
 
 SEED = 20261122
@@ -29,6 +34,28 @@ def test_a_seed_always_stands_for_the_same_histories_and_orders(rows: list[Row])
     assert histories(SEED, MEMBERS) == rows
     assert order_of(SEED, 3, rows) == order_of(SEED, 3, rows)
     assert order_of(SEED, 3, rows) != order_of(SEED, 4, rows)
+
+
+def test_another_process_tries_the_same() -> None:
+    """One that hashes texts and dates in another way: an order of a set must not show."""
+    told = "from tests.differential.test_differential import *; print(told_of(histories(SEED, 20)))"
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", told],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for hash_seed in ("1", "2")
+    ]
+    assert said == [told_of(histories(SEED, 20))] * 2
+
+
+def told_of(rows: list[Row]) -> str:
+    """A fingerprint of histories and of an order of theirs."""
+    return hashlib.sha256(repr((rows, order_of(SEED, 3, rows))).encode()).hexdigest()
 
 
 def test_a_family_is_the_same_whatever_others_there_are(rows: list[Row]) -> None:
