@@ -132,13 +132,13 @@ def _side(mart: _Mart, partition: str, bound: str, release_id: int) -> sql.Compo
 
 
 def _find_causes(conn: psycopg.Connection, mart: _Mart) -> None:
-    """Put what lies behind the restated rows into restated_cause: row, column (null: all of them), cause, batch.
+    """Put what lies behind the restated rows into restated_cause: row, columns (null: all of them), cause, batch.
 
     A model of causes is joined by the columns of the key that it has.
     """
     conn.execute("drop table if exists restated_cause")
     conn.execute(
-        "create temporary table restated_cause (row_no bigint, column_name text, cause text, batch_id bigint)"
+        "create temporary table restated_cause (row_no bigint, column_names text[], cause text, batch_id bigint)"
         " on commit drop"
     )
     for model in mart.causes:
@@ -154,12 +154,12 @@ def _find_causes(conn: psycopg.Connection, mart: _Mart) -> None:
             sql.SQL(
                 """
                 insert into restated_cause
-                select distinct row.row_no, {column}, behind.cause, behind.batch_id
+                select distinct row.row_no, {columns}, behind.cause, behind.batch_id
                 from restated_row as row
                 inner join {model} as behind on {same}
                 """
             ).format(
-                column=sql.SQL("behind.column_name" if "column_name" in columns else "null"),
+                columns=sql.SQL("behind.column_names" if "column_names" in columns else "null::text[]"),
                 model=sql.Identifier("intermediate", model),
                 same=sql.SQL(" and ").join(
                     sql.SQL("row.{0} = behind.{0}").format(sql.Identifier(name)) for name in mart.key if name in columns
@@ -196,7 +196,7 @@ def _tell_cells(conn: psycopg.Connection, release_id: int, mart: _Mart) -> None:
                     array_agg(distinct cause.batch_id order by cause.batch_id)
                         filter (where cause.batch_id is not null) as batch_ids
                 from restated_cause as cause
-                where cause.row_no = row.row_no and coalesce(cause.column_name, cell.name) = cell.name
+                where cause.row_no = row.row_no and (cause.column_names is null or cell.name = any(cause.column_names))
             ) as behind on true
             where row.old_cells ->> cell.name is distinct from row.new_cells ->> cell.name
             order by row.row_no, cell.place

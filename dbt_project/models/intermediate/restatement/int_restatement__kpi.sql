@@ -1,5 +1,6 @@
--- Grain: one row per week, level (store, region, hq), its id and column of kpi_weekly to which a restated receipt,
--- member or covered day contributes otherwise than before, cause and batch.
+-- Grain: one row per week, level (store, region, hq), its id and set of columns of kpi_weekly to which a restated
+-- receipt, member or covered day contributes otherwise than before, cause and batch. Sets, because thousands of batches
+-- may stand behind dozens of columns alike.
 with receipts as (
     select * from {{ ref('int_restatement__receipts') }}
 ),
@@ -94,11 +95,21 @@ counts as (
         or part.depends_on = 'either'
 ),
 
+members_columns as (
+    select
+        week_start,
+        member_id,
+        store_id,
+        array_agg(distinct column_name order by column_name) as column_names
+    from counts
+    group by week_start, member_id, store_id
+),
+
 sales as (
-    select distinct
+    select
         date_trunc('week', changed_receipts.business_date)::date as week_start,
         changed_receipts.store_id,
-        part.column_name,
+        array_agg(distinct part.column_name order by part.column_name) as column_names,
         receipts.cause,
         receipts.batch_id
     from receipts
@@ -119,6 +130,11 @@ sales as (
             ('net_sales_member_amount', changed_receipts.is_member_sales_change)
         ) as part (column_name, counts)
     where part.counts and receipts.cause <> 'return'
+    group by
+        date_trunc('week', changed_receipts.business_date),
+        changed_receipts.store_id,
+        receipts.cause,
+        receipts.batch_id
 ),
 
 -- a day without a batch makes its week incomplete
@@ -126,7 +142,7 @@ coverage as (
     select
         date_trunc('week', batches.business_date)::date as week_start,
         stores.store_id,
-        'is_complete' as column_name,
+        array['is_complete'] as column_names,
         batches.cause,
         batches.cause_batch_id as batch_id
     from {{ ref('int_restatement__batches') }} as batches
@@ -136,13 +152,13 @@ coverage as (
 
 parts as (
     select distinct
-        counts.week_start,
-        counts.store_id,
-        counts.column_name,
+        members_columns.week_start,
+        members_columns.store_id,
+        members_columns.column_names,
         members.cause,
         members.batch_id
-    from counts
-    inner join members on counts.member_id = members.member_id
+    from members_columns
+    inner join members on members_columns.member_id = members.member_id
     union all
     select * from sales
     union all
@@ -151,10 +167,14 @@ parts as (
     select
         week_start,
         store_id,
-        column_name,
+        array[column_name] as column_names,
         cause,
         batch_id
     from {{ ref('int_restatement__spans') }}
+),
+
+sets as (
+    select distinct column_names from parts
 ),
 
 -- what is computed of other columns of its row
@@ -207,16 +227,26 @@ columns_of_parts as (
     cross join lateral unnest(array_append(computed.column_names, computed.part)) as column_name
 ),
 
+told_sets as (
+    select
+        sets.column_names,
+        array_agg(distinct columns_of_parts.column_name order by columns_of_parts.column_name) as told_names
+    from sets
+    cross join lateral unnest(sets.column_names) as part (column_name)
+    inner join columns_of_parts on part.column_name = columns_of_parts.part
+    group by sets.column_names
+),
+
 final as (
     select distinct
         parts.week_start,
         place.level,
         place.level_id,
-        columns_of_parts.column_name,
+        told_sets.told_names as column_names,
         parts.cause,
         parts.batch_id
     from parts
-    inner join columns_of_parts on parts.column_name = columns_of_parts.part
+    inner join told_sets on parts.column_names = told_sets.column_names
     inner join {{ ref('dim_store') }} as stores on parts.store_id = stores.store_id
     cross join
         lateral (

@@ -1,5 +1,5 @@
--- Grain: one row per kind of longer period, period, level (store, region, hq), its id and column of the KPI tables to
--- which something restated contributes otherwise than before, cause and batch: whatever restates a week that shares a
+-- Grain: one row per kind of longer period, period, level (store, region, hq), its id and set of columns of the KPI
+-- tables to which something restated contributes otherwise than before, cause and batch: whatever restates a week that shares a
 -- day with it.
 with weeks as (
     select * from {{ ref('int_restatement__kpi') }}
@@ -28,7 +28,7 @@ final as (
         periods.period_start,
         weeks.level,
         weeks.level_id,
-        weeks.column_name,
+        weeks.column_names,
         weeks.cause,
         weeks.batch_id
     from weeks
