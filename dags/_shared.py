@@ -27,7 +27,7 @@ from memberhouse.extract.resources import RESOURCES
 RAW_POS = Asset("raw_pos")
 RAW_APP = Asset("raw_app")
 # What is published, a consistency group each.
-BI = {"core": Asset("bi_core"), "programme": Asset("bi_programme")}
+BI = {group: Asset(f"bi_{group}") for group in ("core", "programme", "operations")}
 
 # A business date begins and ends by head office's clock.
 HEAD_OFFICE_ZONE = os.environ.get("MEMBERHOUSE_HEAD_OFFICE_ZONE") or "Asia/Shanghai"

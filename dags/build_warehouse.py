@@ -2,8 +2,8 @@
 
 **Purpose.** Build the marts as of a business date as a candidate release (dbt), let the gate judge it
 (Great Expectations), and point readers at it if it passed. Each consistency group (marts that are published together)
-has a gate and a release of its own. What is wrong with the programme holds up nothing else; what is wrong with the
-core's facts holds the programme too, which is made of them.
+has a gate and a release of its own. What is wrong with the programme or the tools holds up nothing else; what is
+wrong with the core's facts holds both of them too, which are made of them.
 
 **Schedule.** Whenever `ingest_pos` or `ingest_app` has delivered. It builds as of the day up to which both have, so
 half a day is never published; with nothing new by then it is skipped. By hand at any time, for the date given as
@@ -12,7 +12,7 @@ half a day is never published; with nothing new by then it is skipped. By hand a
 **Inputs.** `raw`; the dbt project; the suites in `expectations/`.
 
 **Outputs.** A release: `history` and `marts`, a verdict a group in `release.verdict`, the pointers behind `bi`; the
-assets `bi_core` and `bi_programme` with `as_of`, of groups that were published.
+assets `bi_core`, `bi_programme` and `bi_operations` with `as_of`, of groups that were published.
 
 **Triage.** A gate failed: the release is held for that group, its readers keep the last good one, and the task's error
 is the reason; `bi.freshness` says the same. Correct the data, land it as a new revision, run the ingest again.

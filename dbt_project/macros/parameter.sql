@@ -16,6 +16,12 @@
 {%- endmacro %}
 
 
+{# One number of the tool_parameters seed, as a scalar sub-select. #}
+{% macro tool_parameter(name) -%}
+    (select p.value from {{ ref('tool_parameters') }} as p where p.parameter = '{{ name }}')
+{%- endmacro %}
+
+
 {# The last day of a tier that was earned on this day: whole months on, to the end of the month. #}
 {% macro tier_valid_until(day) -%}
     (date_trunc('month', ({{ day }})::timestamp) + ({{ tier_parameter('valid_months') }} + 1) * interval '1 month' - interval '1 day')::date

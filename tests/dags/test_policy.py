@@ -85,7 +85,9 @@ def test_assets_connect_the_dags(bag: Any) -> None:
     assert hands_on("ingest_app") == {"load": ["raw_app"]}
     assert {asset.name for asset in bag.dags["build_warehouse"].schedule.objects} == {"raw_pos", "raw_app"}
     assert type(bag.dags["build_warehouse"].schedule).__name__ == "AssetAny"
-    assert hands_on("build_warehouse") == {"release_core": ["bi_core"], "release_programme": ["bi_programme"]}
+    assert hands_on("build_warehouse") == {
+        f"release_{group}": [f"bi_{group}"] for group in ("core", "programme", "operations")
+    }
     assert starts("weekly_member_report") == {"bi_core"}
     assert starts("fit_member_value") == {"bi_core"}
 
@@ -97,12 +99,14 @@ def test_each_group_is_built_judged_and_released_and_only_its_own_success_passes
         "build": {"gate_core"},
         "gate_core": {"release_core", "gate_programme"},
         "release_core": set(),
-        "gate_programme": {"release_programme"},
+        "gate_programme": {"release_programme", "gate_operations"},
         "release_programme": set(),
+        "gate_operations": {"release_operations"},
+        "release_operations": set(),
     }
-    # the programme is judged whatever became of the core, and only its own verdict lets it out
+    # a group is judged whatever became of the one before, and only its own verdict lets it out
     rules = {task.task_id: task.trigger_rule for task in dag.tasks}
-    assert rules.pop("gate_programme") == "all_done"
+    assert [rules.pop(f"gate_{group}") for group in ("programme", "operations")] == ["all_done", "all_done"]
     assert set(rules.values()) == {"all_success"}
 
 

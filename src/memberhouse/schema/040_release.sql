@@ -8,12 +8,13 @@ create table if not exists release.consistency_group (
 );
 insert into release.consistency_group (group_name, fresh_for) values
 ('core', interval '36 hours'),
-('programme', interval '36 hours')
+('programme', interval '36 hours'),
+('operations', interval '36 hours')
 on conflict do nothing;
 -- whose facts the group is made of: held with it
 alter table release.consistency_group add column if not exists rests_on text
     references release.consistency_group (group_name);
-update release.consistency_group set rests_on = 'core' where group_name = 'programme' and rests_on is null;
+update release.consistency_group set rests_on = 'core' where group_name in ('programme', 'operations') and rests_on is null;
 
 create table if not exists release.release (
     release_id integer primary key default nextval('release.release_id'),

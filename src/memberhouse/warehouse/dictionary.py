@@ -28,6 +28,7 @@ _AREAS = {
     "kpi": "Key figures",
     "lifecycle": "Lifecycle",
     "programme": "Programme: tiers, points, coupons, flags",
+    "operations": "Operations: the tools of stores and staff",
     "core": "Dimensions, facts and state of publication",
 }
 
@@ -81,9 +82,9 @@ def page(project: Path = PROJECT) -> str:
         "",
         "Every table below is a view in the schema `bi`. Each shows one release; `set memberhouse.release = N` shows",
         "another one that was published ([as-published.md](as-published.md)). The tables under “Programme” are of the",
-        "group `programme`, all others of `core`: each group has a line in `freshness`. Weeks are ISO weeks, Monday to",
-        "Sunday. Money includes tax. A rate is empty when its denominator is zero, and a figure is empty, not 0,",
-        "when it can't be known: `caveats` says why.",
+        "group `programme`, those under “Operations” of `operations`, all others of `core`: each group has a line in",
+        "`freshness`. Weeks are ISO weeks, Monday to Sunday. Money includes tax. A rate is empty when its denominator",
+        "is zero, and a figure is empty, not 0, when it can't be known: `caveats` says why.",
         "",
         "## Metrics 指标",
         "",

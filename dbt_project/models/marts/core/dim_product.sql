@@ -28,6 +28,10 @@ final as (
         products.subcategory,
         products.brand,
         products.size,
+        products.colour,
+        products.season,
+        coalesce(products.is_focus, false) as is_focus,
+        products.launched_on,
         products.sku is not null as is_listed,
         sold.sku is not null as is_sold
     from products
