@@ -169,15 +169,14 @@ def page(project: Path = PROJECT) -> str:
         "",
         "## Targets, contacts and campaigns 目标、触达与营销活动",
         "",
-        "The feed `reference/targets` may hold these columns of `kpi_weekly`. What adds up over days (flow) is spread",
-        "over the weeks of its period, in whole units; other targets hold in each of them (standing), or are told of",
-        "a week (period).",
+        "The feed `reference/targets` may hold these columns. What adds up over days (flow) is spread over the weeks",
+        "of its period, in whole units; other targets hold in each of them (standing), or are told of a week (period).",
         "",
-        "| Metric | Kind | Unit | Why |",
-        "|---|---|---|---|",
+        "| Metric | Of | Kind | Unit | Why |",
+        "|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{row['metric']}` | {row['kind']} | {row['unit']} | {row['rationale']} |"
+        f"| `{row['metric']}` | `{row['measured_by']}` | {row['kind']} | {row['unit']} | {row['rationale']} |"
         for row in _seed(project, "target_metrics")
     ]
     lines += ["", "| Number of contacts and campaigns | Value | Why |", "|---|---|---|"]

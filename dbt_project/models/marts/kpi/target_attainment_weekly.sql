@@ -3,7 +3,7 @@
 
 with targets as (
     select * from {{ ref('target_decomposition') }}
-    where is_in_force
+    where is_in_force and measured_by = 'kpi_weekly'
 ),
 
 kpis as (

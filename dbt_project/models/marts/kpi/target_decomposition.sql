@@ -25,6 +25,7 @@ targets as (
         targets.revision,
         targets.delivered_on,
         targets.value as parent_value,
+        metrics.measured_by,
         metrics.kind,
         metrics.unit,
         (targets.period_start + kinds.length)::date - 1 as last_day
@@ -95,6 +96,7 @@ weeks as (
         {{ target | join(', ') }},
         delivered_on,
         parent_value,
+        measured_by,
         kind,
         unit,
         week_start,
@@ -105,7 +107,7 @@ weeks as (
         sum(weight_in_week) as weight_in_week,
         sum(weight_in_week * is_elapsed) as elapsed_weight_in_week
     from weighted
-    group by {{ target | join(', ') }}, delivered_on, parent_value, kind, unit, week_start
+    group by {{ target | join(', ') }}, delivered_on, parent_value, measured_by, kind, unit, week_start
 ),
 
 -- whole units that each week has for sure, and what is left of its part
@@ -175,6 +177,7 @@ final as (
         week_start,
         days::integer as days,
         delivered_on,
+        measured_by,
         kind,
         parent_value::numeric(14, 4) as parent_value,
         target_value::numeric(14, 4) as target_value,
