@@ -121,6 +121,18 @@ def test_the_list_is_the_same_on_saturday_and_what_came_stands_beside_it(chain: 
     assert listed(chain, LIST) == expected(ON_SUNDAY)
     revised = {"store_id": "S1", "period_type": "week", "period_start": MONDAY, "metric": "repurchased"}
     chain.deliver("reference", "targets", WEDNESDAY, revised | {"value": 7, "revision": 1})
+    notes = [
+        {
+            "store_id": "S1",
+            "staff_id": None,
+            "week_start": MONDAY,
+            "phase": "plan",
+            "text": "call everyone by Wednesday",
+        },
+        {"store_id": "S1", "staff_id": "Li", "week_start": MONDAY, "phase": "plan", "text": "Anna first"},
+        {"store_id": "S1", "staff_id": "Li", "week_start": MONDAY, "phase": "check", "text": "Bea's number is wrong"},
+    ]
+    chain.deliver("reference", "ops_notes", WEDNESDAY, *notes)
     contact(chain, "Bea", THURSDAY, "sent", "failed")
     contact(chain, "Carl", THURSDAY, "sent", "delivered")
     buy(chain, "Cleo", SUNDAY - timedelta(days=1), delivered=THURSDAY)
@@ -164,6 +176,21 @@ def test_the_weekly_table_adds_up_and_a_target_revised_in_the_week_changes_nothi
         | S1       | none     | S03        | 1   | 1         | 1      | 0         | 0                      | 0       | 0           | 0                        | 0     | 0          |
         | S2       | Zhao     | S03        | 2   | 2         |        | 0         | 0                      | 0       | 0           | 0                        | 0     | 0          |
         """  # noqa: E501  (a table)
+    )
+
+
+def test_notes_are_those_of_the_member_of_staff_else_of_the_store(chain: Chain) -> None:
+    columns = "store_id, staff_id, stage_code, plan_note, do_note, check_note, act_note"
+    assert rows_of(chain, "repurchase_ops_weekly", columns) == expected(
+        """
+        | store_id | staff_id | stage_code | plan_note                  | do_note | check_note            | act_note |
+        |----------|----------|------------|----------------------------|---------|-----------------------|----------|
+        | S1       | Li       | S03        | Anna first                 |         | Bea's number is wrong |          |
+        | S1       | Wang     | S02        | call everyone by Wednesday |         |                       |          |
+        | S1       | Wang     | S08        | call everyone by Wednesday |         |                       |          |
+        | S1       | none     | S03        | call everyone by Wednesday |         |                       |          |
+        | S2       | Zhao     | S03        |                            |         |                       |          |
+        """
     )
 
 

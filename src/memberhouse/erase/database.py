@@ -173,8 +173,13 @@ def _sweep(conn: psycopg.Connection[Any], person: Person, *, write: bool) -> Fou
 
 def _tables(conn: psycopg.Connection[Any]) -> list[Table]:
     declared: dict[str, dict[str, bool | None]] = {}
-    for table, column, names_member in conn.execute("select * from release.member_column"):
+    written: dict[str, set[str]] = {}
+    for table, column, names_member, is_free_text in conn.execute(
+        "select table_name, column_name, names_member, is_free_text from release.member_column"
+    ):
         declared.setdefault(table, {})[column] = names_member
+        if is_free_text:
+            written.setdefault(table, set()).add(column)
     # of a table that left the project no build will say it: its columns are told by their names
     versioned = {
         name
@@ -189,7 +194,7 @@ def _tables(conn: psycopg.Connection[Any]) -> list[Table]:
             "build a release, which writes it down, then erase",
         )
     return [
-        _table(schema, name, dict(zip(columns, types, strict=True)), declared)
+        _table(schema, name, dict(zip(columns, types, strict=True)), declared, written)
         for schema, name, columns, types in conn.execute(_TABLES).fetchall()
     ]
 
@@ -200,23 +205,30 @@ def _without_texts(conn: psycopg.Connection[Any], versioned: set[str]) -> set[st
 
 
 def _table(
-    schema: str, name: str, types: Mapping[str, str], declared: Mapping[str, Mapping[str, bool | None]]
+    schema: str,
+    name: str,
+    types: Mapping[str, str],
+    declared: Mapping[str, Mapping[str, bool | None]],
+    written: Mapping[str, set[str]],
 ) -> Table:
     receipt = tuple(column for column in types if column in RECEIPT_COLUMNS)
     rest = tuple(column for column in types if column not in receipt)
     if schema == "raw" and (feed := _feed_of(name)):
         return _raw_table(feed, types)
     if schema == "history":
-        said = declared.get(name.removesuffix("__open").removesuffix("__closed"))
+        mart = name.removesuffix("__open").removesuffix("__closed")
+        said = declared.get(mart)
         if said is None:
             said = {column: True for column in types if _NAMES_MEMBER.fullmatch(column)}
+        texts = tuple(column for column in rest if column in written.get(mart, ()))
         return Table(
             schema,
             name,
             types,
             ids=tuple(column for column in types if said.get(column) is True),
+            texts=texts,
             others=tuple(column for column in rest if said.get(column) is False),
-            unknown=tuple(column for column in rest if said.get(column) is None),
+            unknown=tuple(column for column in rest if said.get(column) is None and column not in texts),
             receipt=tuple(column for column in receipt if not said.get(column)),
         )
     if schema in _DERIVED:

@@ -33,3 +33,5 @@ create table if not exists release.member_column (
     names_member boolean,
     primary key (table_name, column_name)
 );
+-- people wrote it: a member is taken out of it, the rest stays
+alter table release.member_column add column if not exists is_free_text boolean not null default false;

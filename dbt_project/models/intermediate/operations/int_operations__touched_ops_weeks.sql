@@ -4,6 +4,8 @@ with final as (
     union
     select week_start from ({{ changes('target_decomposition', ['week_start', 'metric']) }}) as targets
     where metric = 'repurchased'
+    union
+    select week_start from ({{ changed_rows('reference', 'ops_notes', ['fed.week_start']) }}) as notes
 )
 
 select * from final

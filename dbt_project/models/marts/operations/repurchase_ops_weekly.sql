@@ -1,12 +1,13 @@
 -- Grain: one row per week, store, member of staff (none: nobody) and stage with members on the week's list: how many were
 -- due, and what became of them, by Wednesday and in all. A store's target belongs to its rows by the members due, in
--- whole members that add up to it.
+-- whole members that add up to it. Notes are those of the member of staff, else of the store.
 {{ config(
     unique_key=['week_start', 'store_id', 'staff_id', 'stage_code'],
     scope={'columns': ['week_start'], 'relation': 'int_operations__touched_ops_weeks'},
     may_be_empty=true,
 ) }}
 -- depends_on: {{ ref('int_operations__touched_ops_weeks') }}
+{%- set phases = ['plan', 'do', 'check', 'act'] %}
 
 with listed as (
     select * from {{ ref('repurchase_list') }}
@@ -67,28 +68,54 @@ ranked as (
     from floored
 ),
 
-final as (
+notes as (
     select
         week_start,
         store_id,
         staff_id,
-        stage_code,
-        due::integer as due,
-        still_due::integer as still_due,
-        (units + case when remainder_no <= missing then 1 else 0 end)::integer as target,
-        contacted::integer as contacted,
-        reached::integer as reached,
-        accepted::integer as accepted,
-        arrived::integer as arrived,
-        repurchased::integer as repurchased,
-        contacted_by_wednesday::integer as contacted_by_wednesday,
-        repurchased_by_wednesday::integer as repurchased_by_wednesday,
-        moved::integer as moved,
-        net_amount::numeric(14, 2) as net_amount,
-        {{ rate('contacted', 'due') }} as contact_rate,
-        {{ rate('reached', 'contacted') }} as reach_rate,
-        {{ rate('repurchased', 'due') }} as repurchase_rate
+        {% for phase in phases %}
+            max(text) filter (where phase = '{{ phase }}') as {{ phase }}_note{% if not loop.last %},{% endif %}
+        {% endfor %}
+    from {{ ref('stg_reference__ops_notes') }}
+    group by week_start, store_id, staff_id
+),
+
+final as (
+    select
+        ranked.week_start,
+        ranked.store_id,
+        ranked.staff_id,
+        ranked.stage_code,
+        ranked.due::integer as due,
+        ranked.still_due::integer as still_due,
+        (ranked.units + case when ranked.remainder_no <= ranked.missing then 1 else 0 end)::integer as target,
+        ranked.contacted::integer as contacted,
+        ranked.reached::integer as reached,
+        ranked.accepted::integer as accepted,
+        ranked.arrived::integer as arrived,
+        ranked.repurchased::integer as repurchased,
+        ranked.contacted_by_wednesday::integer as contacted_by_wednesday,
+        ranked.repurchased_by_wednesday::integer as repurchased_by_wednesday,
+        ranked.moved::integer as moved,
+        ranked.net_amount::numeric(14, 2) as net_amount,
+        {{ rate('ranked.contacted', 'ranked.due') }} as contact_rate,
+        {{ rate('ranked.reached', 'ranked.contacted') }} as reach_rate,
+        {{ rate('ranked.repurchased', 'ranked.due') }} as repurchase_rate,
+        {% for phase in phases %}
+            coalesce(own.{{ phase }}_note, of_store.{{ phase }}_note) as {{ phase }}_note
+            {%- if not loop.last %},{% endif %}
+        {% endfor %}
     from ranked
+    left join notes as own
+        on
+            ranked.week_start = own.week_start
+            and ranked.store_id = own.store_id
+            and ranked.staff_id = own.staff_id
+    left join notes as of_store
+        on
+            ranked.week_start = of_store.week_start
+            and ranked.store_id = of_store.store_id
+            and of_store.staff_id is null
 )
 
 select * from final
