@@ -232,7 +232,8 @@ def _table(
             receipt=tuple(column for column in receipt if not said.get(column)),
         )
     if schema in _DERIVED:
-        return Table(schema, name, types, ids=rest, texts=rest, receipt=receipt)
+        ids = tuple(column for column in rest if types[column] != "_text")
+        return Table(schema, name, types, ids=ids, texts=rest, receipt=receipt)
     if (schema, name) == ("vault", "birth_month"):
         return Table(schema, name, types, ids=("token",))
     if schema == "scoring":
