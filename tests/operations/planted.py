@@ -6,14 +6,16 @@ of one region is compared with another.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tests.chain import Chain
+from tests.conftest import new_warehouse
 
 FIRST_MONDAY, WEEKS, STORES = date(2025, 6, 2), 28, 6
 LAST_MONDAY = FIRST_MONDAY + timedelta(weeks=WEEKS - 1)
@@ -48,22 +50,76 @@ def stores(seeds: Iterable[int]) -> list[Store]:
     return [Store(seed, number) for seed in seeds for number in range(1, STORES + 1)]
 
 
-def deliver(chain: Chain, seeds: Iterable[int]) -> None:
-    """What the chains of these seeds sold and whom they enrolled, a batch a day and feed."""
+def campaign(home: Path, seeds: Iterable[int]) -> dict[Store, str | None]:
+    """What the compass names in each store of the chains of these seeds, all published as one release."""
+    shops = stores(seeds)
+    with new_warehouse(home) as settings:
+        given = [
+            {
+                "store_id": store.name,
+                "region": f"chain {store.seed}",
+                "format": "mall",
+                "timezone": "Asia/Shanghai",
+                "day_cutoff": "00:00",
+                "opened_on": FIRST_MONDAY,
+            }
+            for store in shops
+        ]
+        chain = Chain(settings, FIRST_MONDAY, given)
+        deliver(chain, shops)
+        chain.publish(AS_OF)
+        named = chain.read(
+            f"select store_id, indicator from bi.store_compass_weekly where week_start = '{LAST_MONDAY}' and is_weakest"
+        )
+        weakest = dict(named)
+    return {store: weakest.get(store.name) for store in shops}
+
+
+def wrong(found: Mapping[Store, str | None]) -> dict[str, str | None]:
+    """Stores whose planted lever is not named, and healthy ones of which a planted one is."""
+    return {
+        store.name: lever
+        for store, lever in found.items()
+        if (lever != store.planted if store.planted else lever in PLANTED.values())
+    }
+
+
+def page(found: Mapping[Store, str | None], day: date) -> str:
+    """The evidence page: of each kind of store, what the compass named how often."""
+    seeds = len({store.seed for store in found})
+    named = Counter((store.planted or "nothing", lever or "no lever") for store, lever in found.items())
+    rows = "\n".join(
+        f"| {planted} | {lever} | {count} | {count / (seeds * _stores_with(planted)):.0%} |"
+        for (planted, lever), count in sorted(named.items(), key=lambda item: (item[0][0], -item[1]))
+    )
+    return f"""# The store compass and planted weaknesses, {day}
+
+{seeds} chains of {STORES} stores of one format and region, {WEEKS} weeks each; per store and week about
+{_STRANGERS} receipts of strangers and {_NEWCOMERS} new members. In one store of each chain
+{_SELDOM_COMES_AGAIN:.0%} of first-time buyers come again, elsewhere {_COMES_AGAIN:.0%}; in another
+{_SELDOM_A_SECOND_PIECE:.0%} of receipts get a second piece, elsewhere {_SECOND_PIECE:.0%}.
+What the compass of the last week names as the weakest lever:
+
+| Planted | Named | Stores | Of those stores |
+|---|---|---|---|
+{rows}
+
+`pytest tests/operations -m full` writes this page.
+"""
+
+
+def _stores_with(planted: str) -> int:
+    return list(PLANTED.values()).count(planted) or STORES - len(PLANTED)
+
+
+def deliver(chain: Chain, shops: Iterable[Store]) -> None:
+    """What the stores sold and whom they enrolled, a batch a day and feed."""
     days: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for store in stores(seeds):
+    for store in shops:
         for feed, day, row in _lived(store):
             days[feed, day].append(row)
     for (feed, day), rows in days.items():
         chain.deliver("pos", feed, FIRST_MONDAY + timedelta(days=day), *rows)
-
-
-def named(chain: Chain) -> dict[str, str]:
-    """Store -> the lever that the compass of the last week names; stores without one are left out."""
-    found = chain.read(
-        f"select store_id, indicator from bi.store_compass_weekly where week_start = '{LAST_MONDAY}' and is_weakest"
-    )
-    return dict(found)
 
 
 def _lived(store: Store) -> Iterator[tuple[str, int, dict[str, Any]]]:

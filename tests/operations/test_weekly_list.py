@@ -11,6 +11,9 @@ from tests.chain import Chain
 from tests.conftest import new_warehouse
 from tests.operations.given import expected, table, written
 
+from memberhouse.erase import erase
+from memberhouse.erase.person import ERASED
+
 pytestmark = pytest.mark.services
 
 OPENED = date(2025, 11, 3)
@@ -27,19 +30,19 @@ STAFF = """
 """
 # The play for first-time buyers is 30 days long, for members at risk and new ones 7.
 GIVEN = """
-| member | enrolled   | in | by   | bought     | contacted  | what is special                                        |
-|--------|------------|----|------|------------|------------|--------------------------------------------------------|
-| Anna   | 2026-02-20 | S1 | Li   | 2026-02-20 |            | bought for the first time                              |
-| Bea    | 2026-01-31 | S1 | Li   | 2026-01-31 |            | her 30 days end on Monday                              |
-| Ben    | 2026-01-30 | S1 | Li   | 2026-01-30 |            | his ended on Sunday                                    |
-| Carl   | 2026-02-20 | S1 | Li   | 2026-02-20 | 2026-02-21 | was contacted since                                    |
-| Cleo   | 2026-02-20 | S1 | Li   | 2026-02-20 | 2026-02-20 | was contacted before she bought, on the same day       |
-| Dora   | 2025-12-01 | S1 | Wang | 2025-12-01 |            | at risk since Sunday, her 90th day                     |
-| Emil   | 2025-11-23 | S1 | Wang | 2025-11-23 |            | at risk for eight days                                 |
-| Fay    | 2026-02-28 | S1 | Wang |            |            | joined on Saturday and bought nothing                  |
-| Gus    | 2026-02-20 | S2 | Zhao | 2026-02-20 |            | of the other store                                     |
-| Hana   | 2026-01-10 | S1 | Li   | 2026-02-20 |            | given into Zhao's care in February                     |
-| Ida    | 2026-02-20 | S1 | Olga | 2026-02-20 |            | enrolled by who has left                               |
+| member   | enrolled   | in | by   | bought     | contacted  | what is special                                  |
+|----------|------------|----|------|------------|------------|--------------------------------------------------|
+| Anna     | 2026-02-20 | S1 | Li   | 2026-02-20 |            | bought for the first time                        |
+| Bea      | 2026-01-31 | S1 | Li   | 2026-01-31 |            | her 30 days end on Monday                        |
+| Ben      | 2026-01-30 | S1 | Li   | 2026-01-30 |            | his ended on Sunday                              |
+| Carl     | 2026-02-20 | S1 | Li   | 2026-02-20 | 2026-02-21 | was contacted since                              |
+| Cleo     | 2026-02-20 | S1 | Li   | 2026-02-20 | 2026-02-20 | was contacted before she bought, on the same day |
+| Dorothea | 2025-12-01 | S1 | Wang | 2025-12-01 |            | at risk since Sunday, her 90th day               |
+| Emil     | 2025-11-23 | S1 | Wang | 2025-11-23 |            | at risk for eight days                           |
+| Fay      | 2026-02-28 | S1 | Wang |            |            | joined on Saturday and bought nothing            |
+| Gus      | 2026-02-20 | S2 | Zhao | 2026-02-20 |            | of the other store                               |
+| Hana     | 2026-01-10 | S1 | Li   | 2026-02-20 |            | given into Zhao's care in February               |
+| Ida      | 2026-02-20 | S1 | Olga | 2026-02-20 |            | enrolled by who has left                         |
 """
 LIST = "member_id, store_id, staff_id, stage_code, act_from, act_by"
 ON_SUNDAY = """
@@ -48,7 +51,7 @@ ON_SUNDAY = """
 | Anna      | S1       | Li       | S03        | 2026-02-20 | 2026-03-22 |
 | Bea       | S1       | Li       | S03        | 2026-01-31 | 2026-03-02 |
 | Cleo      | S1       | Li       | S03        | 2026-02-20 | 2026-03-22 |
-| Dora      | S1       | Wang     | S08        | 2026-03-01 | 2026-03-08 |
+| Dorothea  | S1       | Wang     | S08        | 2026-03-01 | 2026-03-08 |
 | Fay       | S1       | Wang     | S02        | 2026-02-28 | 2026-03-07 |
 | Gus       | S2       | Zhao     | S03        | 2026-02-20 | 2026-03-22 |
 | Hana      | S2       | Zhao     | S03        | 2026-02-20 | 2026-03-22 |
@@ -111,6 +114,18 @@ def test_who_is_on_the_list_on_sunday(chain: Chain) -> None:
     assert chain.read("select max(week_start) from bi.repurchase_list") == [(MONDAY,)]
 
 
+def test_beside_each_member_stands_what_to_do_for_its_stage(chain: Chain) -> None:
+    assert listed(chain, "member_id, template_scene, action_en", "member_id in ('Dorothea', 'Fay', 'Gus')") == expected(
+        """
+        | member_id | template_scene | action_en                                                                      |
+        |-----------|----------------|--------------------------------------------------------------------------------|
+        | Dorothea  | wake_up        | Call with news of the liked category; voucher from day 120                     |
+        | Fay       | welcome        | Call within a week; offer the welcome benefit for one product that fits        |
+        | Gus       | after_sales    | Ask after the purchase on day 1 and 7; on day 30 invite with what goes with it |
+        """
+    )
+
+
 def test_the_list_is_the_same_on_saturday_and_what_came_stands_beside_it(chain: Chain) -> None:
     """Anna is contacted on Tuesday and buys on Wednesday, by which she is no first-time buyer any more. Bea could not
     be reached. Fay buys by herself on Friday. On Thursday a file comes of last Saturday, when Cleo bought again: had it
@@ -131,6 +146,7 @@ def test_the_list_is_the_same_on_saturday_and_what_came_stands_beside_it(chain: 
         },
         {"store_id": "S1", "staff_id": "Li", "week_start": MONDAY, "phase": "plan", "text": "Anna first"},
         {"store_id": "S1", "staff_id": "Li", "week_start": MONDAY, "phase": "check", "text": "Bea's number is wrong"},
+        {"store_id": "S1", "staff_id": "Wang", "week_start": MONDAY, "phase": "act", "text": "write to Dorothea again"},
     ]
     chain.deliver("reference", "ops_notes", WEDNESDAY, *notes)
     contact(chain, "Bea", THURSDAY, "sent", "failed")
@@ -150,7 +166,7 @@ def test_the_list_is_the_same_on_saturday_and_what_came_stands_beside_it(chain: 
         | Anna      | 2026-03-03   | yes        | yes         | yes        | 2026-03-04     | 50         | S04              | yes          |
         | Bea       | 2026-03-05   | no         | no          | no         |                | 0          | S03              | yes          |
         | Cleo      |              | no         | no          | no         |                | 0          | S04              | no           |
-        | Dora      |              | no         | no          | no         |                | 0          | S08              | yes          |
+        | Dorothea  |              | no         | no          | no         |                | 0          | S08              | yes          |
         | Fay       |              | no         | no          | no         | 2026-03-06     | 30         | S03              | yes          |
         | Gus       |              | no         | no          | no         |                | 0          | S03              | yes          |
         | Hana      |              | no         | no          | no         |                | 0          | S03              | yes          |
@@ -183,14 +199,14 @@ def test_notes_are_those_of_the_member_of_staff_else_of_the_store(chain: Chain) 
     columns = "store_id, staff_id, stage_code, plan_note, do_note, check_note, act_note"
     assert rows_of(chain, "repurchase_ops_weekly", columns) == expected(
         """
-        | store_id | staff_id | stage_code | plan_note                  | do_note | check_note            | act_note |
-        |----------|----------|------------|----------------------------|---------|-----------------------|----------|
-        | S1       | Li       | S03        | Anna first                 |         | Bea's number is wrong |          |
-        | S1       | Wang     | S02        | call everyone by Wednesday |         |                       |          |
-        | S1       | Wang     | S08        | call everyone by Wednesday |         |                       |          |
-        | S1       | none     | S03        | call everyone by Wednesday |         |                       |          |
-        | S2       | Zhao     | S03        |                            |         |                       |          |
-        """
+        | store_id | staff_id | stage_code | plan_note                  | do_note | check_note            | act_note                |
+        |----------|----------|------------|----------------------------|---------|-----------------------|-------------------------|
+        | S1       | Li       | S03        | Anna first                 |         | Bea's number is wrong |                         |
+        | S1       | Wang     | S02        | call everyone by Wednesday |         |                       | write to Dorothea again |
+        | S1       | Wang     | S08        | call everyone by Wednesday |         |                       | write to Dorothea again |
+        | S1       | none     | S03        | call everyone by Wednesday |         |                       |                         |
+        | S2       | Zhao     | S03        |                            |         |                       |                         |
+        """  # noqa: E501  (a table)
     )
 
 
@@ -201,7 +217,8 @@ def test_a_list_that_was_published_stands_in_a_full_build_too(chain: Chain) -> N
 
 
 def test_the_next_list_knows_what_the_week_brought(chain: Chain) -> None:
-    """Anna's time began anew when she bought, Carl and Bea were contacted, Dora's time is over; Fay bought first."""
+    """Anna's time began anew when she bought, Carl and Bea were contacted, Dorothea's time is over; Fay bought for the
+    first time."""
     chain.publish(SUNDAY + timedelta(days=7))
     found = chain.read(
         f"select member_id, stage_code from bi.repurchase_list where week_start = '{MONDAY + timedelta(days=7)}'"
@@ -215,3 +232,20 @@ def test_the_next_list_knows_what_the_week_brought(chain: Chain) -> None:
         ("Ida", "S03"),
     ]
     assert listed(chain, LIST) == expected(ON_SUNDAY)
+
+
+def test_who_is_erased_stays_on_the_list_as_a_number_and_leaves_what_people_wrote(chain: Chain) -> None:
+    counted = (
+        "select week_start, store_id, staff_id, stage_code, due, contacted, net_amount from bi.repurchase_ops_weekly"
+        " order by 1, 2, 3, 4"
+    )
+    before = chain.read(counted)
+    erase(chain.settings, "Dorothea")
+    notes = [f"write to {ERASED} again"] * 2
+    for _ in range(2):
+        assert chain.read(counted) == before
+        assert chain.read("select act_note from bi.repurchase_ops_weekly where act_note is not null") == [
+            (note,) for note in notes
+        ]
+        assert chain.read("select count(*) from bi.repurchase_list where member_id = 'Dorothea'") == [(0,)]
+        chain.publish(SUNDAY + timedelta(days=7), full_refresh=True)

@@ -101,6 +101,9 @@ final as (
         members.stage_code,
         members.act_from,
         members.act_by,
+        plays.action_en,
+        plays.action_zh,
+        plays.template_scene,
         contacted.contacted_on,
         coalesce(contacted.is_reached, false) as is_reached,
         coalesce(contacted.is_accepted, false) as is_accepted,
@@ -117,6 +120,12 @@ final as (
     from members
     left join contacted on members.week_start = contacted.week_start and members.member_id = contacted.member_id
     left join bought on members.week_start = bought.week_start and members.member_id = bought.member_id
+    left join {{ ref('stage_plays') }} as plays
+        on
+            members.stage_code = plays.stage_code
+            and plays.role = 'staff'
+            and members.sunday >= plays.valid_from
+            and members.sunday < plays.valid_to
     left join {{ ref('int_lifecycle__stages') }} as stage_before
         on
             members.member_id = stage_before.member_id
