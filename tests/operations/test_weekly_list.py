@@ -65,8 +65,9 @@ def chain(server_home: Path) -> Iterator[Chain]:
         chain = Chain(settings, OPENED)
         chain.deliver("reference", "staff", OPENED, *({n: v or None for n, v in row.items()} for row in table(STAFF)))
         # five members of S1 should buy in the week; from Wednesday on seven, which counts for later weeks
-        target = {"store_id": "S1", "period_type": "week", "period_start": MONDAY, "metric": "repurchased", "value": 5}
-        chain.deliver("reference", "targets", SUNDAY, target)
+        week = {"store_id": "S1", "period_type": "week", "period_start": MONDAY}
+        chain.deliver("reference", "targets", SUNDAY, week | {"metric": "repurchased", "value": 5})
+        chain.deliver("reference", "targets", SUNDAY, week | {"metric": "net_sales_amount", "value": 1000})
         for row in table(GIVEN):
             enrolled = date.fromisoformat(row["enrolled"])
             card = {"card_no": row["member"], "store_id": row["in"], "staff_id": row["by"]}
@@ -191,6 +192,29 @@ def test_the_weekly_table_adds_up_and_a_target_revised_in_the_week_changes_nothi
         | S1       | Wang     | S08        | 1   | 1         | 1      | 0         | 0                      | 0       | 0           | 0                        | 0     | 0          |
         | S1       | none     | S03        | 1   | 1         | 1      | 0         | 0                      | 0       | 0           | 0                        | 0     | 0          |
         | S2       | Zhao     | S03        | 2   | 2         |        | 0         | 0                      | 0       | 0           | 0                        | 0     | 0          |
+        """  # noqa: E501  (a table)
+    )
+
+
+def test_what_a_store_is_to_sell_is_shared_out_by_what_is_to_be_expected(chain: Chain) -> None:
+    """In the quarter before one member who stood in a stage when a week began bought in it: Hana, who had not bought in
+    six weeks. So a sixth of those without a purchase are expected, at 50 each: of Fay 8.33. S1 sold 400 in three weeks,
+    133.33 a week; 125 beyond Fay's. What came late after the Sunday changes nothing."""
+    columns = (
+        "store_id, staff_id, stage_code, members, expected_rate, spend_amount, expected_amount, store_target_amount,"
+        " target_amount"
+    )
+    assert rows_of(chain, "segment_target_weekly", columns) == expected(
+        """
+        | store_id | staff_id | stage_code | members | expected_rate | spend_amount | expected_amount | store_target_amount | target_amount |
+        |----------|----------|------------|---------|---------------|--------------|-----------------|---------------------|---------------|
+        | S1       | Li       | S03        | 5       | 0             | 0            | 0               | 1000                | 0             |
+        | S1       | Wang     | S02        | 1       | 0.166667      | 50           | 8.33            | 1000                | 62.48         |
+        | S1       | Wang     | S08        | 2       | 0             | 0            | 0               | 1000                | 0             |
+        | S1       | none     | S03        | 1       | 0             | 0            | 0               | 1000                | 0             |
+        | S1       | none     | none       |         |               |              | 125             | 1000                | 937.52        |
+        | S2       | Zhao     | S03        | 2       | 0             | 0            | 0               |                     |               |
+        | S2       | none     | none       |         |               |              | 50              |                     |               |
         """  # noqa: E501  (a table)
     )
 

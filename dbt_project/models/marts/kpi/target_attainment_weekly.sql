@@ -1,12 +1,7 @@
 -- Grain: one row per week, level (store, region, hq), its id and metric with a target. A view.
 {{ config(materialized='published_view', unique_key=['week_start', 'level', 'level_id', 'metric']) }}
 
-with targets as (
-    select * from {{ ref('target_decomposition') }}
-    where is_in_force and measured_by = 'kpi_weekly'
-),
-
-kpis as (
+with kpis as (
     select * from {{ ref('kpi_weekly') }}
 ),
 
@@ -14,27 +9,8 @@ stores as (
     select * from {{ ref('dim_store') }}
 ),
 
--- what is told of the whole week, by the shortest period
 told as (
-    select
-        week_start,
-        level,
-        level_id,
-        metric,
-        kind,
-        period_type,
-        sum(target_value) as summed_value,
-        sum(target_to_date) as summed_to_date,
-        (array_agg(target_value order by period_start desc))[1] as last_value,
-        (array_agg(target_to_date order by period_start desc))[1] as last_to_date,
-        row_number() over (
-            partition by week_start, level, level_id, metric
-            order by
-                case period_type when 'week' then 1 when 'month' then 2 when 'quarter' then 3 else 4 end
-        ) as shortness
-    from targets
-    group by week_start, level, level_id, metric, kind, period_type
-    having sum(days) = 7
+    {{ targets_of_weeks("measured_by = 'kpi_weekly'") }}
 ),
 
 own as (
@@ -44,13 +20,12 @@ own as (
         told.level_id,
         told.metric,
         told.kind,
-        case when told.kind = 'flow' then told.summed_value else told.last_value end as target_value,
-        case when told.kind = 'flow' then told.summed_to_date else told.last_to_date end as target_to_date,
+        told.target_value,
+        told.target_to_date,
         (to_jsonb(kpis) ->> told.metric)::numeric(14, 6) as actual_value
     from told
     inner join kpis
         on told.week_start = kpis.week_start and told.level = kpis.level and told.level_id = kpis.level_id
-    where told.shortness = 1
 ),
 
 added_up as (

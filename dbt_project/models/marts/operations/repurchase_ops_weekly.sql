@@ -15,14 +15,7 @@ with listed as (
 ),
 
 targets as (
-    select
-        week_start,
-        level_id as store_id,
-        sum(target_value) as target
-    from {{ ref('target_decomposition') }}
-    where metric = 'repurchased' and level = 'store' and is_in_force
-    group by week_start, level_id
-    having sum(days) = 7
+    {{ targets_of_weeks("metric = 'repurchased' and level = 'store'") }}
 ),
 
 counted as (
@@ -46,26 +39,18 @@ counted as (
     group by week_start, store_id, staff_id, stage_code
 ),
 
-floored as (
+told as (
     select
         counted.*,
-        targets.target as store_target,
-        floor(targets.target * counted.due / sum(counted.due) over by_store) as units,
-        targets.target * counted.due / sum(counted.due) over by_store as share
+        targets.target_value
     from counted
-    left join targets on counted.week_start = targets.week_start and counted.store_id = targets.store_id
-    window by_store as (partition by counted.week_start, counted.store_id)
+    left join targets on counted.week_start = targets.week_start and counted.store_id = targets.level_id
 ),
 
-ranked as (
-    select
-        floored.*,
-        store_target - sum(units) over (partition by week_start, store_id) as missing,
-        row_number() over (
-            partition by week_start, store_id
-            order by share - units desc, staff_id asc, stage_code asc
-        ) as remainder_no
-    from floored
+shared_out as (
+    {{ largest_remainder(
+        'told', ['week_start', 'store_id'], 'target_value', 'due', 1, ['staff_id asc', 'stage_code asc']
+    ) }}
 ),
 
 notes as (
@@ -82,39 +67,39 @@ notes as (
 
 final as (
     select
-        ranked.week_start,
-        ranked.store_id,
-        ranked.staff_id,
-        ranked.stage_code,
-        ranked.due::integer as due,
-        ranked.still_due::integer as still_due,
-        (ranked.units + case when ranked.remainder_no <= ranked.missing then 1 else 0 end)::integer as target,
-        ranked.contacted::integer as contacted,
-        ranked.reached::integer as reached,
-        ranked.accepted::integer as accepted,
-        ranked.arrived::integer as arrived,
-        ranked.repurchased::integer as repurchased,
-        ranked.contacted_by_wednesday::integer as contacted_by_wednesday,
-        ranked.repurchased_by_wednesday::integer as repurchased_by_wednesday,
-        ranked.moved::integer as moved,
-        ranked.net_amount::numeric(14, 2) as net_amount,
-        {{ rate('ranked.contacted', 'ranked.due') }} as contact_rate,
-        {{ rate('ranked.reached', 'ranked.contacted') }} as reach_rate,
-        {{ rate('ranked.repurchased', 'ranked.due') }} as repurchase_rate,
+        shared_out.week_start,
+        shared_out.store_id,
+        shared_out.staff_id,
+        shared_out.stage_code,
+        shared_out.due::integer as due,
+        shared_out.still_due::integer as still_due,
+        shared_out.part::integer as target,
+        shared_out.contacted::integer as contacted,
+        shared_out.reached::integer as reached,
+        shared_out.accepted::integer as accepted,
+        shared_out.arrived::integer as arrived,
+        shared_out.repurchased::integer as repurchased,
+        shared_out.contacted_by_wednesday::integer as contacted_by_wednesday,
+        shared_out.repurchased_by_wednesday::integer as repurchased_by_wednesday,
+        shared_out.moved::integer as moved,
+        shared_out.net_amount::numeric(14, 2) as net_amount,
+        {{ rate('shared_out.contacted', 'shared_out.due') }} as contact_rate,
+        {{ rate('shared_out.reached', 'shared_out.contacted') }} as reach_rate,
+        {{ rate('shared_out.repurchased', 'shared_out.due') }} as repurchase_rate,
         {% for phase in phases %}
             coalesce(own.{{ phase }}_note, of_store.{{ phase }}_note) as {{ phase }}_note
             {%- if not loop.last %},{% endif %}
         {% endfor %}
-    from ranked
+    from shared_out
     left join notes as own
         on
-            ranked.week_start = own.week_start
-            and ranked.store_id = own.store_id
-            and ranked.staff_id = own.staff_id
+            shared_out.week_start = own.week_start
+            and shared_out.store_id = own.store_id
+            and shared_out.staff_id = own.staff_id
     left join notes as of_store
         on
-            ranked.week_start = of_store.week_start
-            and ranked.store_id = of_store.store_id
+            shared_out.week_start = of_store.week_start
+            and shared_out.store_id = of_store.store_id
             and of_store.staff_id is null
 )
 
