@@ -1,5 +1,5 @@
--- Grain: one row per member and category to offer: one that goes with what it has and that it has not (goes with), or one
--- that it has and has used up by then (used up). Never one that it has and has not used up.
+-- Grain: one row per member and category to offer: one that goes with what it has and that it has not (goes with), or
+-- one that it has and has used up by then (used up). Never one that it has and has not used up.
 {{ config(
     unique_key=['member_id', 'category'],
     scope={'columns': ['member_id'], 'relation': 'int_operations__touched_offers'},

@@ -1,5 +1,5 @@
--- Grain: one row per category and size ('': whatever the size) with listed products: the one to offer, of the focus list
--- if there is one, the newest.
+-- Grain: one row per category and size ('': whatever the size) with listed products: the one to offer, of the focus
+-- list if there is one, the newest.
 {{ config(unique_key=['category', 'size'], may_be_empty=true) }}
 
 with products as (

@@ -1,7 +1,7 @@
--- Grain: one row per week whose list is made by this build, service store, member of staff and stage with valid members on
--- the Sunday before, and one per store for all other sales (staff and stage none): what is to be expected of it in the
--- week. Of a member what members of the stage did, chain-wide, in the weeks of the quarter before; other sales are what
--- the store sold in a week of that quarter beyond that.
+-- Grain: one row per week whose list is made by this build, service store, member of staff and stage with valid
+-- members on the Sunday before, and one per store for all other sales (staff and stage none): what is to be expected
+-- of it in the week. Of a member what members of the stage did, chain-wide, in the weeks of the quarter before; other
+-- sales are what the store sold in a week of that quarter beyond that.
 
 with members as (
     select
@@ -64,8 +64,8 @@ rates as (
     select
         lists.week_start,
         standing.stage_code,
-        sum(bought.buyers)::numeric / sum(standing.members) as expected_rate,
-        greatest(sum(bought.net_amount), 0) / nullif(sum(bought.buyers), 0) as spend_amount
+        {{ rate('sum(bought.buyers)', 'sum(standing.members)') }} as expected_rate,
+        (greatest(sum(bought.net_amount), 0) / nullif(sum(bought.buyers), 0))::numeric(14, 2) as spend_amount
     from lists
     inner join standing on lists.quarter_start <= standing.week_start and lists.week_start > standing.week_start
     left join bought on standing.week_start = bought.week_start and standing.stage_code = bought.stage_code
@@ -79,8 +79,8 @@ expected as (
         members.staff_id,
         members.stage_code,
         members.members,
-        coalesce(rates.expected_rate, 0)::numeric(14, 6) as expected_rate,
-        coalesce(rates.spend_amount, 0)::numeric(14, 2) as spend_amount,
+        coalesce(rates.expected_rate, 0) as expected_rate,
+        coalesce(rates.spend_amount, 0) as spend_amount,
         coalesce(members.members * rates.expected_rate * rates.spend_amount, 0)::numeric(14, 2) as expected_amount
     from members
     left join rates on members.week_start = rates.week_start and members.stage_code = rates.stage_code
@@ -90,7 +90,8 @@ store_weeks as (
     select
         lists.week_start,
         sales.store_id,
-        sum(sales.net_sales_amount) / count(distinct date_trunc('week', sales.business_date)) as net_amount
+        (sum(sales.net_sales_amount) / count(distinct date_trunc('week', sales.business_date)))::numeric(14, 2)
+            as net_amount
     from lists
     inner join {{ ref('int_receipts__store_days') }} as sales
         on lists.quarter_start <= sales.business_date and lists.week_start > sales.business_date

@@ -1,5 +1,5 @@
--- Grain: one row per week whose list is made by this build, and member who was valid on the Sunday before: its stage and
--- service store on that day, and who looks after it there.
+-- Grain: one row per week whose list is made by this build, and member who was valid on the Sunday before: its stage
+-- and service store on that day, and who looks after it there.
 {{ config(indexes=[{'columns': ['member_id']}]) }}
 
 with published as (

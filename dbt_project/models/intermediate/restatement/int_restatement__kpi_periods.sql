@@ -1,6 +1,6 @@
 -- Grain: one row per kind of longer period, period, level (store, region, hq), its id and set of columns of the KPI
--- tables to which something restated contributes otherwise than before, cause and batch: whatever restates a week that shares a
--- day with it.
+-- tables to which something restated contributes otherwise than before, cause and batch: whatever restates a week that
+-- shares a day with it.
 with weeks as (
     select * from {{ ref('int_restatement__kpi') }}
 ),

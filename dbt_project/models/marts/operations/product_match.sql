@@ -1,5 +1,5 @@
--- Grain: one row per member and category to offer by the as-of date, the best first, with the product to show and why. A
--- view: what is due by mere passage of time is not written.
+-- Grain: one row per member and category to offer by the as-of date, the best first, with the product to show and why.
+-- A view: what is due by mere passage of time is not written.
 {{ config(materialized='published_view', unique_key=['member_id', 'category']) }}
 
 with reporting as (

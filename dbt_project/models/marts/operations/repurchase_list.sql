@@ -1,5 +1,6 @@
--- Grain: one row per week and member on its list, as it was at the close of the Sunday before the week: once published, a
--- list does not change. Beside it what the week brought, and whether the member would still be on it by what is known now.
+-- Grain: one row per week and member on its list, as it was at the close of the Sunday before the week: once
+-- published, a list does not change. Beside it what the week brought, and whether the member would still be on it by
+-- what is known now.
 {{ config(
     unique_key=['week_start', 'member_id'],
     scope={'columns': ['member_id'], 'relation': 'int_operations__touched_listed'},

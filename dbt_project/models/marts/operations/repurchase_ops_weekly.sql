@@ -1,6 +1,6 @@
--- Grain: one row per week, store, member of staff (none: nobody) and stage with members on the week's list: how many were
--- due, and what became of them, by Wednesday and in all. A store's target belongs to its rows by the members due, in
--- whole members that add up to it. Notes are those of the member of staff, else of the store.
+-- Grain: one row per week, store, member of staff (none: nobody) and stage with members on the week's list: how many
+-- were due, and what became of them, by Wednesday and in all. A store's target belongs to its rows by the members due,
+-- in whole members that add up to it. Notes are those of the member of staff, else of the store.
 {{ config(
     unique_key=['week_start', 'store_id', 'staff_id', 'stage_code'],
     scope={'columns': ['week_start'], 'relation': 'int_operations__touched_ops_weeks'},

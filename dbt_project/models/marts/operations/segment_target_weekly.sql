@@ -1,6 +1,6 @@
--- Grain: one row per week with a list, service store, member of staff and stage with valid members on the Sunday before,
--- and one per store for all other sales (staff and stage none): what is expected, as it was told on that Sunday, and the
--- part of the store's target. Parts add up to the store's target to the cent.
+-- Grain: one row per week with a list, service store, member of staff and stage with valid members on the Sunday
+-- before, and one per store for all other sales (staff and stage none): what is expected, as it was told on that
+-- Sunday, and the part of the store's target. Parts add up to the store's target to the cent.
 {{ config(
     unique_key=['week_start', 'store_id', 'staff_id', 'stage_code'],
     scope={'columns': ['week_start'], 'relation': 'int_operations__touched_segment_weeks'},

@@ -1,5 +1,5 @@
--- Grain: one row per store, member of staff (null: the store), week and phase of its plan, do, check, act: the note that
--- was delivered last.
+-- Grain: one row per store, member of staff (null: the store), week and phase of its plan, do, check, act: the note
+-- that was delivered last.
 with notes as (
     {{ active_rows('reference', 'ops_notes') }}
 ),
