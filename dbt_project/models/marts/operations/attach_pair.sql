@@ -1,28 +1,100 @@
--- Grain: one row per season, level (region, hq), its id and ordered pair of categories that were bought together.
--- Seasons begin with March, June, September and December.
-{{ config(unique_key=['season_start', 'level', 'level_id', 'category', 'with_category'], may_be_empty=true) }}
+-- Grain: one row per season, level (region, hq), its id and ordered pair of categories that were bought together, each
+-- on enough receipts to be told of.
+{{ config(
+    unique_key=['season_start', 'level', 'level_id', 'category', 'with_category'],
+    scope={'columns': ['season_start'], 'relation': 'int_operations__touched_seasons'},
+    may_be_empty=true,
+) }}
+-- depends_on: {{ ref('int_operations__touched_seasons') }}
 
-with days as (
+with receipts as (
     select
-        (date_trunc('quarter', business_date - interval '2 months') + interval '2 months')::date as season_start,
-        region,
-        category,
-        with_category,
-        receipts
-    from {{ ref('int_operations__basket_days') }}
+        receipts.receipt_id,
+        {{ season_start('receipts.business_date') }} as season_start,
+        stores.region
+    from {{ ref('fct_receipt') }} as receipts
+    inner join {{ ref('dim_store') }} as stores on receipts.store_id = stores.store_id
+    where
+        receipts.qualifies_at_sale
+        {%- if not is_full_build() %}
+            and receipts.business_date >= (select min(season_start) from {{ ref('int_operations__touched_seasons') }})
+        {%- endif %}
+        and {{ in_scope(season_start('receipts.business_date'), 'int_operations__touched_seasons', ['season_start']) }}
+),
+
+sold as (
+    select distinct
+        receipts.receipt_id,
+        receipts.season_start,
+        receipts.region,
+        products.category
+    from receipts
+    inner join {{ ref('fct_receipt_line') }} as lines on receipts.receipt_id = lines.receipt_id
+    inner join {{ ref('dim_product') }} as products on lines.sku = products.sku
+    where lines.is_merchandise and lines.units > 0 and products.category is not null
+),
+
+-- what is rare in the whole chain is rare in each region
+frequent as (
+    select
+        season_start,
+        category
+    from sold
+    group by season_start, category
+    having count(*) >= {{ tool_parameter('pair_receipts') }}
+),
+
+baskets as (
+    select
+        sold.season_start,
+        sold.region,
+        array_agg(sold.category) as categories
+    from sold
+    inner join frequent on sold.season_start = frequent.season_start and sold.category = frequent.category
+    group by sold.receipt_id, sold.season_start, sold.region
+),
+
+-- a category with itself: receipts with it
+bought_together as (
+    select
+        baskets.season_start,
+        baskets.region,
+        one.category,
+        other.category as with_category,
+        count(*) as receipts
+    from baskets
+    cross join lateral unnest(baskets.categories) as one (category)
+    cross join lateral unnest(baskets.categories) as other (category)
+    group by baskets.season_start, baskets.region, one.category, other.category
 ),
 
 counted as (
     select
-        days.season_start,
+        pairs.season_start,
         place.level,
         place.level_id,
-        days.category,
-        days.with_category,
-        sum(days.receipts) as receipts
-    from days
-    cross join lateral (values ('region', days.region), ('hq', 'hq')) as place (level, level_id)
-    group by days.season_start, place.level, place.level_id, days.category, days.with_category
+        pairs.category,
+        pairs.with_category,
+        sum(pairs.receipts) as receipts
+    from bought_together as pairs
+    cross join lateral (values ('region', pairs.region), ('hq', 'hq')) as place (level, level_id)
+    group by pairs.season_start, place.level, place.level_id, pairs.category, pairs.with_category
+),
+
+alone as (
+    select * from counted
+    where category = with_category and receipts >= {{ tool_parameter('pair_receipts') }}
+),
+
+everything as (
+    select
+        receipts.season_start,
+        place.level,
+        place.level_id,
+        count(*) as receipts
+    from receipts
+    cross join lateral (values ('region', receipts.region), ('hq', 'hq')) as place (level, level_id)
+    group by receipts.season_start, place.level, place.level_id
 ),
 
 pairs as (
@@ -32,32 +104,28 @@ pairs as (
         pair.level_id,
         pair.category,
         pair.with_category,
-        pair.receipts as receipts_with_both,
-        one.receipts as receipts_with_category,
-        other.receipts as receipts_with_other,
-        everything.receipts,
-        least(one.receipts, other.receipts) >= {{ tool_parameter('pair_receipts') }} as is_enough
+        everything.receipts::integer as receipts,
+        one.receipts::integer as receipts_with_category,
+        other.receipts::integer as receipts_with_other,
+        pair.receipts::integer as receipts_with_both
     from counted as pair
-    inner join counted as one
+    inner join alone as one
         on
             pair.season_start = one.season_start
             and pair.level = one.level
             and pair.level_id = one.level_id
             and pair.category = one.category
-            and one.category = one.with_category
-    inner join counted as other
+    inner join alone as other
         on
             pair.season_start = other.season_start
             and pair.level = other.level
             and pair.level_id = other.level_id
             and pair.with_category = other.category
-            and other.category = other.with_category
-    inner join counted as everything
+    inner join everything
         on
             pair.season_start = everything.season_start
             and pair.level = everything.level
             and pair.level_id = everything.level_id
-            and everything.category = ''
     where pair.category <> pair.with_category
 ),
 
@@ -74,17 +142,13 @@ final as (
         level_id,
         category,
         with_category,
-        receipts::integer as receipts,
-        receipts_with_category::integer as receipts_with_category,
-        receipts_with_other::integer as receipts_with_other,
-        receipts_with_both::integer as receipts_with_both,
+        receipts,
+        receipts_with_category,
+        receipts_with_other,
+        receipts_with_both,
         {{ rate('receipts_with_both', 'receipts') }} as support,
-        case when is_enough then {{ rate('receipts_with_both', 'receipts_with_category') }} end as confidence,
-        case
-            when is_enough
-                then
-                    {{ rate('receipts_with_both::numeric * receipts', 'receipts_with_category * receipts_with_other') }}
-        end as lift
+        {{ rate('receipts_with_both', 'receipts_with_category') }} as confidence,
+        {{ rate('receipts_with_both::numeric * receipts', 'receipts_with_category * receipts_with_other') }} as lift
     from pairs
 )
 

@@ -1,5 +1,5 @@
--- Grain: one row per business date of which a basket, the category of a product or the region of a store differs from
--- the highest published release.
+-- Grain: one row per season in which a basket, the category of a product bought or the region of a store that sold
+-- differs from the highest published release.
 with products as (
     {{ changes('dim_product', ['sku', 'category']) }}
 ),
@@ -20,7 +20,7 @@ moved_stores as (
     having count(distinct region) = 2
 ),
 
-final as (
+days as (
     select business_date from ({{ changes('fct_receipt', ['business_date']) }}) as receipts
     union
     select business_date from ({{ changes('fct_receipt_line', ['business_date']) }}) as lines
@@ -32,7 +32,12 @@ final as (
     select receipts.business_date
     from {{ ref('fct_receipt') }} as receipts
     inner join moved_stores on receipts.store_id = moved_stores.store_id
+),
+
+final as (
+    select distinct {{ season_start('business_date') }} as season_start
+    from days
+    where not (select is_full from {{ ref('int_release__step') }})
 )
 
 select * from final
-where not (select is_full from {{ ref('int_release__step') }})
