@@ -146,8 +146,8 @@ def test_a_late_receipt_changes_the_member_it_speaks_of_and_a_full_build_nothing
 
 
 def test_what_goes_with_what_is_told_from_fifty_receipts_on(server_home: Path) -> None:
-    """In spring fifty receipts have tops and fifty have shoes, twenty of them both. In summer 49 have tops in the north,
-    and one in the south: enough for the whole chain, and for the north when one comes late."""
+    """In spring fifty receipts have tops and fifty have shoes, twenty of them both. In summer 49 have tops in the
+    north, and one in the south: enough for the whole chain, and for the north when one comes late."""
     with new_warehouse(server_home) as settings:
         chain = Chain(settings, OPENED)
         chain.deliver(
