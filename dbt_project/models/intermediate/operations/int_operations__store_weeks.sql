@@ -1,11 +1,22 @@
 -- Grain: one row per week that is over and store: what the compass divides, each as the week knew it.
 -- Second purchases are those of the first-time buyers of 13 weeks before, whose 90 days are over; visits after an
--- invitation those of two weeks before.
+-- invitation those of two weeks before. Of weeks that this build does not look at, those back to the quarter before
+-- last year's.
 {{ config(indexes=[{'columns': ['store_id', 'week_start']}]) }}
 
-with kpis as (
-    select * from {{ ref('kpi_weekly') }}
-    where level = 'store' and days_elapsed = 7
+with looked_at as (
+    {%- if is_full_build() %}
+        select '-infinity'::date as first_day
+    {%- else %}
+        select min(week_start) - 364 - 84 as first_day from {{ ref('int_operations__touched_compass_weeks') }}
+    {%- endif %}
+),
+
+kpis as (
+    select weeks.*
+    from {{ ref('kpi_weekly') }} as weeks
+    inner join looked_at on weeks.week_start >= looked_at.first_day
+    where weeks.level = 'store' and weeks.days_elapsed = 7
 ),
 
 visits as (
@@ -14,6 +25,7 @@ visits as (
         store_id,
         sum(visitors) as visitors
     from {{ ref('stg_pos__footfall') }}
+    where business_date >= (select first_day from looked_at)
     group by date_trunc('week', business_date), store_id
 ),
 
@@ -23,7 +35,7 @@ enrolments as (
         store_id,
         count(*) as enrolled
     from {{ ref('fct_enrolment') }}
-    where identifier_kind = 'card'
+    where identifier_kind = 'card' and enrolled_on >= (select first_day from looked_at)
     group by date_trunc('week', enrolled_on), store_id
 ),
 
