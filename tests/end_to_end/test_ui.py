@@ -79,6 +79,6 @@ def test_the_graph_of_a_published_day_is_green(page: Page, url: str, published_d
     run_id, _ = published_day.newest_build()
     page.goto(f"{url}/dags/build_warehouse/runs/{run_id}")
     page.get_by_role("button", name="Show Graph").click()
-    for task_id in ("build", "gate_core", "release_core"):
+    for task_id in ("build", "gate_core", "release_core", "gate_programme", "gate_operations", "release_operations"):
         expect(page.get_by_test_id(f"rf__node-{task_id}")).to_contain_text("success")
-    expect(page.locator(".react-flow__edge")).to_have_count(4)
+    expect(page.locator(".react-flow__edge")).to_have_count(6)
