@@ -34,24 +34,24 @@ sold as (
     where lines.is_merchandise and lines.units > 0 and products.category is not null
 ),
 
--- what is rare in the whole chain is rare in each region
-frequent as (
+-- Counted by windows, here and below: of what was grouped the planner can't tell how much it is, and joined it with
+-- itself row by row.
+counted_sold as (
     select
-        season_start,
-        category
+        sold.*,
+        count(*) over (partition by season_start, category) as receipts_of_season
     from sold
-    group by season_start, category
-    having count(*) >= {{ tool_parameter('pair_receipts') }}
 ),
 
+-- what is rare in the whole chain is rare in each region
 baskets as (
     select
-        sold.season_start,
-        sold.region,
-        array_agg(sold.category) as categories
-    from sold
-    inner join frequent on sold.season_start = frequent.season_start and sold.category = frequent.category
-    group by sold.receipt_id, sold.season_start, sold.region
+        season_start,
+        region,
+        array_agg(category) as categories
+    from counted_sold
+    where receipts_of_season >= {{ tool_parameter('pair_receipts') }}
+    group by receipt_id, season_start, region
 ),
 
 -- a category with itself: receipts with it
@@ -81,9 +81,21 @@ counted as (
     group by pairs.season_start, place.level, place.level_id, pairs.category, pairs.with_category
 ),
 
-alone as (
-    select * from counted
-    where category = with_category and receipts >= {{ tool_parameter('pair_receipts') }}
+with_alone as (
+    select
+        season_start,
+        level,
+        level_id,
+        category,
+        with_category,
+        receipts,
+        max(receipts) filter (where category = with_category) over (
+            partition by season_start, level, level_id, category
+        ) as receipts_with_category,
+        max(receipts) filter (where category = with_category) over (
+            partition by season_start, level, level_id, with_category
+        ) as receipts_with_other
+    from counted
 ),
 
 everything as (
@@ -105,28 +117,19 @@ pairs as (
         pair.category,
         pair.with_category,
         everything.receipts::integer as receipts,
-        one.receipts::integer as receipts_with_category,
-        other.receipts::integer as receipts_with_other,
+        pair.receipts_with_category::integer as receipts_with_category,
+        pair.receipts_with_other::integer as receipts_with_other,
         pair.receipts::integer as receipts_with_both
-    from counted as pair
-    inner join alone as one
-        on
-            pair.season_start = one.season_start
-            and pair.level = one.level
-            and pair.level_id = one.level_id
-            and pair.category = one.category
-    inner join alone as other
-        on
-            pair.season_start = other.season_start
-            and pair.level = other.level
-            and pair.level_id = other.level_id
-            and pair.with_category = other.category
+    from with_alone as pair
     inner join everything
         on
             pair.season_start = everything.season_start
             and pair.level = everything.level
             and pair.level_id = everything.level_id
-    where pair.category <> pair.with_category
+    where
+        pair.category <> pair.with_category
+        and pair.receipts_with_category >= {{ tool_parameter('pair_receipts') }}
+        and pair.receipts_with_other >= {{ tool_parameter('pair_receipts') }}
 ),
 
 final as (
