@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import wraps
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import psycopg
 import pytest
 from dbt_common.tests import enable_test_caching
@@ -91,8 +93,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """The state folder of an embedded Postgres that lives as long as the test session."""
-    # of the hundred builds that follow in this process: dbt keeps what it compiled once
+    # of the hundred builds that follow in this process: what was parsed and compiled once is kept
     enable_test_caching()
+    if not hasattr(jinja2.Environment.compile, "__wrapped__"):
+        jinja2.Environment.compile = _once_each_source(jinja2.Environment.compile)
     home = Path(tempfile.mkdtemp(prefix="memberhouse-tests-", dir=_in_memory()))
     home.chmod(0o755)
     url = postgres.ensure_running(home)
@@ -104,6 +108,20 @@ def server_home() -> Iterator[Path]:
     yield home
     postgres.stop(home)
     shutil.rmtree(home)
+
+
+def _once_each_source(compile_: Callable[..., Any]) -> Callable[..., Any]:
+    """jinja's compiler, which is asked for the same 500 templates in each build."""
+    compiled: dict[Any, Any] = {}
+
+    @wraps(compile_)
+    def once(self: jinja2.Environment, source: Any, *arguments: Any, **named: Any) -> Any:
+        key = (type(self), *sorted(self.extensions), source, *arguments, *sorted(named.items()))
+        if key not in compiled:
+            compiled[key] = compile_(self, source, *arguments, **named)
+        return compiled[key]
+
+    return once
 
 
 def _in_memory() -> str | None:
