@@ -153,7 +153,9 @@ def _word_what_is_heard() -> None:
         node: Any = None,
         force_warn_or_error_handling: bool = False,
     ) -> None:
-        if (level or e.level_tag()) != base_types.EventLevel.DEBUG or force_warn_or_error_handling:
+        is_debug = (level or e.level_tag()) == base_types.EventLevel.DEBUG and not force_warn_or_error_handling
+        # a reporter listens to what nodes came to, whoever else listens to everything
+        if not is_debug or any(not getattr(callback, "is_reporter", False) for callback in manager.callbacks):
             fire(manager, e, level, node, force_warn_or_error_handling)
 
     of_event._said = ()
@@ -191,6 +193,7 @@ def _reporter(progress: Progress) -> Callable[[Any], None]:
                 f" in {data.execution_time:.1f} s"
             )
 
+    report.is_reporter = True  # type: ignore[attr-defined]  # see _word_what_is_heard
     return report
 
 
